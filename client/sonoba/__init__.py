@@ -1,0 +1,3 @@
+"""Client of sonoba: in-context predictions over gRPC."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,65 @@
+"""What a model gives back for a block of prompts."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.refusal import Refusal
+
+Array = NDArray[np.float64]
+
+
+class Mode(IntEnum):
+    """What really answered; the numbers are those of the contract."""
+
+    PAPER = 1
+    FOUNDATION = 2
+    PROFILE = 3
+    MEAN = 4
+
+
+class Solver(IntEnum):
+    """How the layers reached the answer; the numbers are those of the contract."""
+
+    NONE = 0
+    K1 = 1
+    K2 = 2
+    K4 = 3
+    EXACT = 4
+
+
+class Caution(IntEnum):
+    """A warning beside an answer; the numbers are those of the contract."""
+
+    FEW_EXAMPLES = 1
+    CONSTANT_FEATURE = 2
+    CONSTANT_TARGET = 3
+    RANK_DEFICIENT = 4
+    EXTRAPOLATION = 5
+    DUPLICATE_EXAMPLES = 8
+    FALLBACK_USED = 14
+    SUMMARY_INCOMPLETE = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One caution about one prompt: a sentence, the field and the zero-based index at fault."""
+
+    prompt: int
+    caution: Caution
+    sentence: str
+    field: str = ""
+    index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Predictions of a block, and how each prompt was answered; NaN where a prompt was refused."""
+
+    predictions: Array  # (B, Q)
+    modes: NDArray[np.uint8]  # (B,) Mode, 0 where refused
+    solvers: NDArray[np.uint8]  # (B,) Solver
+    warned: tuple[Warned, ...] = ()
+    refusals: tuple[tuple[int, Refusal], ...] = ()

@@ -1,0 +1,57 @@
+"""The deep engine: L isotropic linear self-attention layers, on matrices and on their spectrum.
+
+A layer moves the covariate channel and the label channel of every token (arXiv 2306.09927 eq. (3.3)
+with W^PV = diag(-b I, -a); the two-channel form of von Oswald et al. 2022). Attention is divided by
+‖A‖_F of the Gram matrix A of all key tokens, so every eigenvalue stays in (0, 1] and no prompt
+diverges: derived in docs/model.md. `model/tokens.py` is the same network token by token.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Steps = Sequence[tuple[float, float]]
+"""(a_l, b_l) of every layer: the label step and the covariate step; the last b is unused."""
+
+
+def effective_inverse(gram: Array, steps: Steps) -> Array:
+    """Return P (B, p, p), the layers' inverse of gram (B, p, p); a query u is answered uᵀP b."""
+    eye = np.eye(gram.shape[-1])  # (p, p)
+    rho = np.linalg.norm(gram, axis=(-2, -1), keepdims=True)  # (B, 1, 1) ‖gram‖_F
+    S = gram / rho  # (B, p, p) eigenvalues in (0, 1]: why no prompt diverges
+
+    P = np.zeros_like(S)  # (B, p, p)
+    m = np.broadcast_to(eye, S.shape)  # (B, p, p) what the layers have made of the covariates
+    for a, b in steps:
+        P = P + a * m @ m @ (eye - S @ P)  # (B, p, p)
+        m = m - b * S @ m @ m @ m  # (B, p, p)
+    inverse: Array = P / rho  # (B, p, p)
+    return inverse
+
+
+def inverse_polynomial(s: Array, steps: Steps) -> Array:
+    """Return p(s) (...), the same layers on eigenvalues s (...) in (0, 1] of A/‖A‖_F.
+
+    Equivalent to `effective_inverse` in the eigenbasis; the residual polynomial is r(s) = 1 - s p(s).
+    """
+    p = np.zeros_like(s)  # (...)
+    m = np.ones_like(s)  # (...)
+    for a, b in steps:
+        square = m * m  # (...)
+        p += a * square * (1.0 - s * p)  # (...)
+        m -= b * s * square * m  # (...)
+    return p
+
+
+def certificate(steps: Steps, points: int = 20_001) -> tuple[float, float, float]:
+    """Return (smallest r, largest r, smallest p) over log-spaced eigenvalues in [1e-6, 1].
+
+    Layers are safe to publish when -0.1 <= r < 1 and p > 0: then every pass shrinks the residual
+    and the effective inverse stays positive definite on every prompt (derived in docs/model.md).
+    """
+    s = np.geomspace(1e-6, 1.0, points)  # (points,)
+    p = inverse_polynomial(s, steps)  # (points,)
+    residual = 1.0 - s * p  # (points,)
+    return float(residual.min()), float(residual.max()), float(p.min())

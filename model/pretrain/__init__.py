@@ -1,0 +1,1 @@
+"""Gradient pretraining; the only package that imports torch."""
