@@ -1,1 +1,1 @@
-"""The linear self-attention models, in NumPy; training lives in `model.pretrain` and needs torch."""
+"""The linear self-attention models, in NumPy; `model.pretrain` trains them and needs torch."""

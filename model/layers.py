@@ -34,7 +34,7 @@ def effective_inverse(gram: Array, steps: Steps) -> Array:
 def inverse_polynomial(s: Array, steps: Steps) -> Array:
     """Return p(s) (...), the same layers on eigenvalues s (...) in (0, 1] of A/‖A‖_F.
 
-    Equivalent to `effective_inverse` in the eigenbasis; the residual polynomial is r(s) = 1 - s p(s).
+    Equivalent to `effective_inverse` in the eigenbasis; r(s) = 1 - s p(s) is what is left over.
     """
     p = np.zeros_like(s)  # (...)
     m = np.ones_like(s)  # (...)

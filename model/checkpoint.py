@@ -1,0 +1,153 @@
+"""A model as a file: what is read, what is checked, and the version that names it.
+
+A version is the hash of the file's content, so that two servers with one version answer alike.
+Files are JSON: `foundation` holds the trained steps of the layers, `paper` the law its weights are
+made for.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from model.answer import Answer, Mode
+from model.foundation import FoundationModel
+from model.layers import certificate
+from model.paper import PaperModel
+from model.prompt import Block
+from model.schema import Column, Schema
+
+FOUNDATION_FILE = Path(__file__).with_name("foundation.json")
+LARGEST_FILE_BYTES = 16 * 2**20
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Model(Protocol):
+    """What every model can do; d is 0 for a model of any number of features."""
+
+    @property
+    def mode(self) -> Mode:
+        """How the model answers when nothing stands against it."""
+
+    @property
+    def example_count_min(self) -> int:
+        """Fewest examples of a prompt."""
+
+    @property
+    def feature_count(self) -> int:
+        """d, or 0 for any."""
+
+    def answer(self, block: Block) -> Answer:
+        """Answer every prompt of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One version of one model, ready to answer."""
+
+    name: str
+    version: str
+    schema: Schema
+    created: datetime
+    model: Model
+
+
+class ArtifactError(Exception):
+    """A model file that cannot be served, and why."""
+
+
+class _ColumnEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    unit: Annotated[str, Field(max_length=256)] = ""
+    description: str = ""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    provenance: dict[str, Any] = {}
+
+
+class _FoundationEntry(_Entry):
+    kind: Literal["foundation"]
+    steps: Annotated[list[tuple[Finite, Finite]], Field(min_length=1, max_length=64)]
+    lambda_grid: Annotated[list[Positive], Field(min_length=1, max_length=64)]
+    correction_bound: Positive
+
+    def build(self) -> tuple[Model, Schema]:
+        steps = tuple(self.steps)
+        low, high, inverse = certificate(steps)
+        if not (low >= -0.1 and high < 1.0 and inverse > 0.0):
+            raise ValueError(
+                "steps: expected layers with a residual in [-0.1, 1) and a positive inverse, "
+                f"got a residual in [{low:.3g}, {high:.3g}] and an inverse of {inverse:.3g}"
+            )
+        grid = tuple(self.lambda_grid)
+        return FoundationModel(steps, grid, self.correction_bound), Schema()
+
+
+class _PaperEntry(_Entry):
+    kind: Literal["paper"]
+    covariance: Annotated[list[list[Finite]], Field(min_length=1, max_length=1024)]
+    noise_variance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    task_variance: Positive = 1.0
+    centred: bool = True
+    columns: list[_ColumnEntry] = []
+    label_unit: str = ""
+
+    def build(self) -> tuple[Model, Schema]:
+        d = len(self.covariance)
+        if any(len(row) != d for row in self.covariance):
+            raise ValueError(f"covariance: expected {d} rows of {d} numbers, got another length")
+        matrix = np.array(self.covariance)  # (d, d)
+        if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=0.0):
+            raise ValueError("covariance: expected a symmetric matrix, got another one")
+        if np.linalg.eigvalsh(matrix)[0] < -1e-9 * np.trace(matrix):
+            raise ValueError("covariance: expected no negative eigenvalue, got one")
+        if self.columns and len(self.columns) != d:
+            raise ValueError(f"columns: expected {d} (covariance), got {len(self.columns)}")
+        columns = tuple(Column(c.name, c.unit, c.description) for c in self.columns)
+        model = PaperModel(matrix, self.noise_variance, self.task_variance, self.centred)
+        return model, Schema(columns, self.label_unit)
+
+
+_ENTRY: TypeAdapter[_FoundationEntry | _PaperEntry] = TypeAdapter(
+    Annotated[_FoundationEntry | _PaperEntry, Field(discriminator="kind")]
+)
+
+
+def load(path: Path) -> Artifact:
+    """Return the model of a file; raise `ArtifactError` with its name and the first fault."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE_BYTES:
+            raise ValueError(f"expected at most {LARGEST_FILE_BYTES} bytes, got {size}")
+        raw = path.read_bytes()
+        entry = _ENTRY.validate_python(json.loads(raw))
+        model, schema = entry.build()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        raise ArtifactError(f"{path.name}: {place}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ArtifactError(f"{path.name}: {reason}") from None
+    version = hashlib.sha256(raw).hexdigest()[:12]
+    return Artifact(entry.name, version, schema, _created(entry), model)
+
+
+def _created(entry: _Entry) -> datetime:
+    """Return when the model was made, by its own provenance; the epoch when it does not say."""
+    try:
+        made = datetime.fromisoformat(str(entry.provenance.get("date", "1970-01-01")))
+    except ValueError:
+        made = datetime.fromtimestamp(0, UTC)
+    return made if made.tzinfo else made.replace(tzinfo=UTC)

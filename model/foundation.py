@@ -1,0 +1,143 @@
+"""The history-free model: any number of features, any length, weights shipped with the project.
+
+Each prompt is centred and scaled by itself, given d prior tokens √λ·I, and run through the layers
+of `model/layers.py` (docs/model.md, section 3). λ is chosen per prompt by leave-one-out over a
+short grid, which needs the spectrum of the Gram matrix; the layers are polynomials in that matrix,
+so they are evaluated on the same spectrum. Equal to `model.tokens.deep_prediction` to rounding.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.answer import Answer, Caution, Mode, Warned
+from model.hygiene import constant_columns, far_queries
+from model.ladder import Spectrum, climb
+from model.layers import Steps, inverse_polynomial
+from model.moments import Moments
+from model.paper import overflow
+from model.prompt import Block
+from model.refusal import Refusal
+from model.standardise import Standardised, standardise
+
+Array = NDArray[np.float64]
+
+LEVERAGE_CLIP = 0.98  # an example that explains itself says nothing of the error
+SMALLEST_LOSS = 1e-300  # of a perfect fit, so that its logarithm is finite
+
+
+@dataclass(frozen=True, slots=True)
+class FoundationModel:
+    """The layers' steps (a_l, b_l), the grid of λ and the certificate's bound."""
+
+    steps: Steps
+    lambda_grid: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+    correction_bound: float = 0.05
+
+    mode = Mode.FOUNDATION
+    example_count_min = 4
+    feature_count = 0  # any
+
+    def answer(self, block: Block) -> Answer:
+        """Answer every prompt of the block; a prompt that cannot be answered is refused alone."""
+        if isinstance(block.context, Moments) and block.context.scatter is None:
+            sentence = "expected the second moments (only a paper model answers without), got none"
+            raise Refusal("BAD_SUMMARY", "summary.second_moments", sentence)
+        with np.errstate(all="ignore"):  # what overflows is found in the answers and refused
+            prompts = standardise(block)
+            spectrum, full_rank = self._spectrum(prompts)
+            answers, solvers = climb(spectrum, self.correction_bound)
+            answers = prompts.natural(answers)  # (B, Q)
+        warned, refused = _judge(block, prompts, full_rank)
+        modes = np.full(len(answers), Mode.FOUNDATION, np.uint8)
+        empty = prompts.label_constant | prompts.constant.all(axis=1)  # (B,)
+        if empty.any():
+            modes[empty], solvers[empty] = Mode.MEAN, 0
+        refused += [
+            (int(prompt), overflow())
+            for prompt in np.flatnonzero(~np.isfinite(answers).all(axis=1))
+            if all(prompt != gone for gone, _ in refused)
+        ]
+        for prompt, _ in refused:
+            answers[prompt], modes[prompt], solvers[prompt] = np.nan, 0, 0
+        return Answer(answers, modes, solvers, tuple(warned), tuple(refused))
+
+    def _spectrum(self, prompts: Standardised) -> tuple[Spectrum, NDArray[np.bool_]]:
+        """Return the prompts in their eigenbasis with λ chosen, and which have full rank (B,)."""
+        values, vectors = np.linalg.eigh(prompts.gram)  # (B, d), (B, d, d)
+        g = np.maximum(values, 0.0)  # (B, d)
+        b = (prompts.products[:, None] @ vectors)[:, 0]  # (B, d)
+        grid = np.array(self.lambda_grid)[:, None]  # (K, 1)
+        lifted = g[:, None] + grid  # (B, K, d) t = g + λ
+        rho = np.sqrt((lifted * lifted).sum(axis=2, keepdims=True))  # (B, K, 1) ‖A‖_F
+        inverse = inverse_polynomial(lifted / rho, self.steps) / rho  # (B, K, d)
+        if prompts.rows is None or prompts.labels is None:
+            loss = _cross_validated(prompts, g, b, inverse)  # (B, K)
+        else:
+            loss = _leave_one_out(prompts.rows @ vectors, prompts.labels, b, inverse)  # (B, K)
+        alive = np.maximum((~prompts.constant).sum(axis=1), 1)  # (B,)
+        penalty = np.log(grid[:, 0] / alive[:, None]) ** 2  # (B, K)
+        score = 0.5 * prompts.count * np.log(np.maximum(loss, SMALLEST_LOSS)) + penalty  # (B, K)
+        best = score.argmin(axis=1)[:, None, None]  # (B, 1, 1)
+        spectrum = Spectrum(
+            count=prompts.count,
+            gram=g,
+            lifted=np.take_along_axis(lifted, best, axis=1)[:, 0],
+            inverse=np.take_along_axis(inverse, best, axis=1)[:, 0],
+            products=b,
+            queries=prompts.queries @ vectors,
+            label_power=prompts.label_power,
+        )
+        rank = (g > 1e-10 * g[:, -1:]).sum(axis=1)  # (B,)
+        return spectrum, rank >= np.minimum(alive, prompts.count - 1)
+
+
+def _leave_one_out(rows: Array, labels: Array, b: Array, inverse: Array) -> Array:
+    """Return the mean squared leave-one-out error (B, K) for every λ.
+
+    rows (B, M, d) are the examples in the eigenbasis; the error of example i without itself is
+    (r_i - f_i)/(1 - h_i), exact for a ridge solve and its definition here.
+    """
+    columns = inverse.mT  # (B, d, K)
+    leverage = (rows * rows) @ columns + 1.0 / rows.shape[1]  # (B, M, K)
+    fit = rows @ (columns * b[..., None])  # (B, M, K)
+    error = (labels[..., None] - fit) / (1.0 - np.minimum(leverage, LEVERAGE_CLIP))  # (B, M, K)
+    loss: Array = (error * error).mean(axis=1)  # (B, K)
+    return loss
+
+
+def _cross_validated(prompts: Standardised, g: Array, b: Array, inverse: Array) -> Array:
+    """Return the generalised cross-validation error (B, K): leave-one-out without the rows."""
+    M = prompts.count
+    used = g[:, None] * inverse  # (B, K, d)
+    explained = (inverse * (2.0 - used) * (b * b)[:, None]).sum(axis=2)  # (B, K)
+    rss = np.maximum(prompts.label_power[:, None] - explained, 0.0)  # (B, K)
+    free = np.maximum(1.0 - (1.0 + used.sum(axis=2)) / M, 1.0 - LEVERAGE_CLIP)  # (B, K)
+    loss: Array = rss / M / free**2
+    return loss
+
+
+def _judge(
+    block: Block, prompts: Standardised, full_rank: NDArray[np.bool_]
+) -> tuple[list[Warned], list[tuple[int, Refusal]]]:
+    """Return the cautions and refusals of a block."""
+    warned: list[Warned] = []
+    if prompts.label_constant.any():
+        sentence = "the label is the same in every example, and that label is the answer"
+        for prompt in np.flatnonzero(prompts.label_constant):
+            warned.append(Warned(int(prompt), Caution.CONSTANT_TARGET, sentence, "examples.labels"))
+    if prompts.constant.any():
+        warned += constant_columns(block, prompts.constant)
+    M, d = prompts.count, prompts.queries.shape[2]
+    if d + 2 > M:
+        sentence = f"{M} examples for {d} features: the answer leans on shrinkage"
+        for row in range(len(prompts.queries)):
+            warned.append(Warned(row, Caution.FEW_EXAMPLES, sentence, "examples"))
+    if not full_rank.all():
+        sentence = "some features are linear combinations of others, so they share their weight"
+        for prompt in np.flatnonzero(~full_rank):
+            caution = Caution.RANK_DEFICIENT
+            warned.append(Warned(int(prompt), caution, sentence, "examples.features"))
+    far, refused = far_queries(block, prompts.queries)
+    return warned + far, refused

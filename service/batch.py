@@ -1,0 +1,155 @@
+"""Prompts of one shape, sent as stacked tensors and answered in chunks; a bad one fails alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.answer import Answer, Mode
+from model.checkpoint import Artifact
+from model.prompt import Block, Examples
+from model.refusal import Refusal
+from service import codec, errors, validate
+from service.call import Call
+from service.validate import Limits
+from sonoba.v1 import predictor_pb2 as pb
+
+Array = NDArray[np.float64]
+
+CHUNK_PROMPTS = 256  # between two looks at the deadline
+CHUNK_ELEMENTS = 2**20  # bounds what a chunk's temporaries take
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """n prompts of one shape, in the model's column order."""
+
+    x: Array  # (n, M, d)
+    y: Array  # (n, M)
+    queries: Array  # (n, Q, d)
+    names: tuple[str, ...]
+
+
+def answer_batch(
+    request: pb.PredictBatchRequest, artifact: Artifact, limits: Limits, call: Call
+) -> tuple[pb.PredictBatchResponse, list[Answer]]:
+    """Return the response to a batch, and the models' answers it was made from."""
+    stack = _stack(request, artifact, limits)
+    forbid = request.options.fallback_policy == pb.FALLBACK_POLICY_FORBID
+    n, Q = stack.queries.shape[:2]
+    predictions = np.full((n, Q), np.nan)
+    modes, solvers = np.zeros(n, np.uint8), np.zeros(n, np.uint8)
+    response = pb.PredictBatchResponse(
+        model=artifact.name, model_version=artifact.version, request_id=call.request_id
+    )
+    answers = []
+    for prompts, refused in _chunks(stack):
+        call.check_deadline()
+        for index, refusal in refused:
+            _add_error(response, index, refusal)
+        if not len(prompts):
+            continue
+        context = Examples(stack.x[prompts], stack.y[prompts])
+        answer = artifact.model.answer(Block(context, stack.queries[prompts], stack.names))
+        if forbid:
+            answer = _without_fallback(answer)
+        predictions[prompts] = answer.predictions
+        modes[prompts], solvers[prompts] = answer.modes, answer.solvers
+        for row, refusal in answer.refusals:
+            _add_error(response, int(prompts[row]), refusal)
+        for warned in answer.warned:
+            if modes[prompts[warned.prompt]] == 0:
+                continue  # a refusal says more than a caution
+            response.warnings.add(index=int(prompts[warned.prompt]), code=int(warned.caution))
+        answers.append(answer)
+    response.predictions = predictions.astype("<f8", copy=False).tobytes()
+    response.modes, response.solvers = modes.tobytes(), solvers.tobytes()
+    return response, answers
+
+
+def _stack(request: pb.PredictBatchRequest, artifact: Artifact, limits: Limits) -> Stack:
+    n = validate.count(request.prompt_count, limits.batch_prompt_count_max, "prompt_count")
+    M = validate.count(request.example_count, limits.example_count_max, "example_count")
+    d = validate.count(request.feature_count, limits.feature_count_max, "feature_count")
+    Q = validate.count(request.query_count, limits.query_count_max, "query_count")
+    validate.elements(n * (M * d + M + Q * d), limits)
+    if len(request.group_ids) not in (0, n):
+        sentence = f"expected none or {n} (prompt_count), got {len(request.group_ids)}"
+        raise Refusal("BAD_SHAPE", "group_ids", sentence)
+    for i, group_id in enumerate(request.group_ids):
+        validate.text(group_id, f"group_ids[{i}]", validate.LONGEST_GROUP_BYTES)
+    x = _tensor(request, "features", (n, M, d))
+    y = _tensor(request, "labels", (n, M))
+    queries = _tensor(request, "queries", (n, Q, d))
+    names = tuple(request.columns)
+    positions = validate.schema(artifact, d, names, request.schema_hash, "feature_count")
+    validate.enough_examples(artifact, M, "example_count")
+    if positions is not None:
+        x, queries = x[:, :, positions], queries[:, :, positions]
+    return Stack(x, y, queries, artifact.schema.names or names)
+
+
+def _tensor(request: pb.PredictBatchRequest, field: str, shape: tuple[int, ...]) -> Array:
+    values = codec.tensor(getattr(request, field), request.data_type, field, "data_type")
+    size = int(np.prod(shape))
+    if len(values) != size:
+        by = " x ".join(str(count) for count in shape)
+        raise Refusal("BAD_SHAPE", field, f"expected {size} numbers ({by}), got {len(values)}")
+    return values.reshape(shape)
+
+
+def _chunks(stack: Stack) -> Iterator[tuple[NDArray[np.intp], list[tuple[int, Refusal]]]]:
+    """Yield the finite prompts of every chunk by index, and the refusals of the others."""
+    n, M, d = stack.x.shape
+    size = max(1, min(CHUNK_PROMPTS, CHUNK_ELEMENTS // (M * max(d, 8))))
+    for start in range(0, n, size):
+        prompts = np.arange(start, min(start + size, n))
+        refused = []
+        for index in prompts[~_finite(stack, prompts)]:
+            refused.append((int(index), _first_fault(stack, int(index))))
+        gone = [index for index, _ in refused]
+        yield np.setdiff1d(prompts, gone), refused
+
+
+def _finite(stack: Stack, prompts: NDArray[np.intp]) -> NDArray[np.bool_]:
+    whole = slice(prompts[0], prompts[-1] + 1)
+    parts = (stack.x[whole], stack.y[whole], stack.queries[whole])
+    finite = [np.isfinite(part).reshape(len(prompts), -1).all(axis=1) for part in parts]
+    result: NDArray[np.bool_] = np.logical_and.reduce(finite)
+    return result
+
+
+def _first_fault(stack: Stack, index: int) -> Refusal:
+    try:
+        validate.finite(stack.x[index], "features", stack.names)
+        validate.finite(stack.y[index], "labels")
+        validate.finite(stack.queries[index], "queries", stack.names)
+    except Refusal as refusal:
+        return refusal
+    raise AssertionError("a prompt that is not finite has a first fault")
+
+
+def _without_fallback(answer: Answer) -> Answer:
+    """Return the answer with every prompt that only has a mean refused."""
+    refused = list(answer.refusals)
+    for row in np.flatnonzero(answer.modes == Mode.MEAN):
+        refused.append((int(row), fallback_forbidden()))
+        answer.predictions[row], answer.modes[row], answer.solvers[row] = np.nan, 0, 0
+    return Answer(answer.predictions, answer.modes, answer.solvers, answer.warned, tuple(refused))
+
+
+def fallback_forbidden() -> Refusal:
+    """Return the refusal of a simpler answer to a caller who forbade it."""
+    sentence = "expected examples whose label and features vary, got a prompt with only a mean"
+    return Refusal("FALLBACK_FORBIDDEN", "options.fallback_policy", sentence)
+
+
+def _add_error(response: pb.PredictBatchResponse, index: int, refusal: Refusal) -> None:
+    response.errors.add(
+        index=index,
+        code=errors.code_of(refusal),
+        reason=refusal.reason,
+        message=str(refusal),
+        field=refusal.field,
+    )

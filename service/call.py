@@ -1,0 +1,30 @@
+"""One call as a handler sees it: its id and how much time is left."""
+
+import secrets
+import time
+
+from model.refusal import Refusal
+
+
+class Call:
+    """The clock and the id of one call; the id is the caller's once the request has been read."""
+
+    __slots__ = ("_ends", "request_id")
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self.request_id = secrets.token_hex(8)
+
+    def name(self, request_id: str) -> None:
+        """Take the caller's id; refuse one that could not be printed in a log."""
+        if not request_id:
+            return
+        if len(request_id) > 128 or not request_id.isascii() or not request_id.isprintable():
+            sentence = f"expected at most 128 printable ASCII characters, got {len(request_id)}"
+            raise Refusal("BAD_REQUEST_ID", "request_id", sentence)
+        self.request_id = request_id
+
+    def check_deadline(self) -> None:
+        """Refuse to go on when the caller has stopped waiting."""
+        if time.monotonic() >= self._ends:
+            raise Refusal("EXPIRED", "", "the deadline passed before the answer was computed")

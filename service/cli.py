@@ -1,0 +1,98 @@
+"""`sonoba`: the command line, and the only reader of the environment."""
+
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service import __version__
+from service.settings import Settings, SettingsError
+
+EXAMPLES = Path(__file__).with_name("demo_data")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sonoba")
+def cli() -> None:
+    """In-context predictions on the spot: send labelled examples and queries, get answers.
+
+    Start with `sonoba serve`, then `sonoba predict`; `sonoba demo` shows both on real data, and
+    `sonoba doctor` finds out what is wrong when something is.
+    """
+
+
+def _setting_options(command: Any) -> Any:
+    """Give a command one flag a setting, with the setting's own sentence as help."""
+    for name, field in reversed(Settings.model_fields.items()):
+        flag = f"--{name.replace('_', '-')}"
+        default = field.get_default()
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        text = f"{field.description}  [SONOBA_{name.upper()}; default: {shown}]"
+        metavar = "LIST" if isinstance(default, tuple) else type(default).__name__.upper()
+        command = click.option(flag, name, default=None, metavar=metavar, help=text)(command)
+    return command
+
+
+@cli.command()
+@_setting_options
+def serve(**flags: str | None) -> None:
+    """Serve predictions until SIGTERM or Ctrl-C.
+
+    Works without any flag: the bundled foundation model, on this machine only. Every flag can also
+    be set by its SONOBA_ variable; a flag wins.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    from model.checkpoint import ArtifactError
+    from service.server import Server, StartError  # after the line above: it loads NumPy
+
+    try:
+        settings = Settings.from_environ(os.environ, **flags)
+        server = Server(settings)
+        server.start()
+    except (SettingsError, StartError, ArtifactError) as error:
+        raise click.ClickException(str(error)) from None
+    _announce(settings.host, server.grpc_port, server.metrics_port)
+    asked = threading.Event()
+    received: list[int] = []
+
+    def ask(number: int, _frame: object) -> None:
+        if received:
+            os._exit(130)  # asked twice: now
+        received.append(number)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    asked.wait()
+    server.stop(0.0 if received[0] == signal.SIGINT else settings.lame_duck_seconds)
+
+
+def _announce(host: str, grpc_port: int, metrics_port: int) -> None:
+    """Print where the server is and a line that calls it."""
+    program = "sonoba" if shutil.which("sonoba") else os.path.relpath(sys.argv[0])
+    data = os.path.relpath(EXAMPLES)
+    click.echo(f"sonoba {__version__} serves the foundation model")
+    click.echo(f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection)")
+    click.echo(f"  metrics      http://{host}:{metrics_port}/metrics")
+    click.echo("try it from another terminal:")
+    click.echo(
+        f"  {program} predict --context {data}/context.csv --target log_bikers "
+        f"--query {data}/query.csv --address {host}:{grpc_port}"
+    )
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

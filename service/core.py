@@ -1,0 +1,169 @@
+"""The calls as pure functions of bytes: decode, answer, encode. No gRPC here."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from model.answer import Answer, Mode
+from model.checkpoint import Artifact
+from model.moments import Moments, Sums
+from model.refusal import Refusal
+from service import codec, validate
+from service.batch import answer_batch, fallback_forbidden
+from service.call import Call
+from service.describe import describe
+from service.slot import Slots
+from service.validate import Limits
+from sonoba.v1 import predictor_pb2 as pb
+
+PAGE_SIZE_MAX = 100
+Observer = Callable[[str, Answer, int], None]
+"""Is told the model's name, its answer, and the number of queries a prompt."""
+
+
+class Predictor:
+    """Answers the calls of the contract from the models in force."""
+
+    def __init__(self, slots: Slots, limits: Limits, observe: Observer) -> None:
+        self._slots = slots
+        self._limits = limits
+        self._observe = observe
+
+    def predict(self, wire: bytes, call: Call) -> bytes:
+        """Answer one prompt."""
+        request = codec.parse(pb.PredictRequest, wire)
+        return self.respond(request, wire, call).SerializeToString()
+
+    def respond(self, request: pb.PredictRequest, wire: bytes, call: Call) -> pb.PredictResponse:
+        """Answer a parsed request; `wire` is what it was parsed from."""
+        call.name(request.request_id)
+        artifact = self._slots.find(request.model, request.model_version)
+        check_options(request.options, artifact)
+        validate.text(request.group_id, "group_id", validate.LONGEST_GROUP_BYTES)
+        kind = codec.one_context(request, wire)
+        block = codec.prompt(request, kind, artifact, self._limits)
+        answer = artifact.model.answer(block)
+        for _, refusal in answer.refusals:
+            raise refusal
+        forbid = request.options.fallback_policy == pb.FALLBACK_POLICY_FORBID
+        if forbid and answer.modes[0] == Mode.MEAN:
+            raise fallback_forbidden()
+        self._observe(artifact.name, answer, block.queries.shape[1])
+        summarised = isinstance(block.context, Moments)
+        return _response(answer, artifact, call, summarised)
+
+    def predict_batch(self, wire: bytes, call: Call) -> bytes:
+        """Answer prompts of one shape; a bad one fails alone."""
+        request = codec.parse(pb.PredictBatchRequest, wire)
+        call.name(request.request_id)
+        artifact = self._slots.find(request.model, request.model_version)
+        check_options(request.options, artifact)
+        response, answers = answer_batch(request, artifact, self._limits, call)
+        for answer in answers:
+            self._observe(artifact.name, answer, request.query_count)
+        return response.SerializeToString()
+
+    def summarize_examples(self, wire: bytes, call: Call) -> bytes:
+        """Reduce examples to sums, merged into given ones if asked for."""
+        request = codec.parse(pb.SummarizeExamplesRequest, wire)
+        artifact = self._slots.find(request.model, request.model_version)
+        x, y = codec.example_set(request.examples, self._limits)
+        names = tuple(request.columns)
+        positions = validate.schema(artifact, x.shape[1], names, request.schema_hash)
+        validate.finite(x, "examples.features", names)
+        validate.finite(y, "examples.labels")
+        x = x if positions is None else x[:, positions]
+        other = None
+        if request.HasField("merge_with"):
+            other = codec.sums(request.merge_with, "merge_with", self._limits)
+            artifact.schema.check_hash(request.merge_with.schema_hash)
+        total = self._total(request, x, y, other)
+        response = pb.SummarizeExamplesResponse(
+            summary=codec.summary(total, artifact.schema.hash), model_version=artifact.version
+        )
+        return response.SerializeToString()
+
+    def _total(
+        self,
+        request: pb.SummarizeExamplesRequest,
+        x: codec.Array,
+        y: codec.Array,
+        other: Sums | None,
+    ) -> Sums:
+        d = x.shape[1]
+        origin = codec.numbers(request.origin, "origin")
+        label_origin = request.label_origin
+        if len(origin):
+            validate.equal(len(origin), d, "origin", "column_count of examples.features")
+            validate.finite(origin, "origin")
+        validate.finite(np.array([label_origin]), "label_origin")
+        if other is None:
+            return Sums.from_rows(x, y, origin if len(origin) else np.zeros(d), label_origin)
+        source = "column_count of examples.features"
+        validate.equal(len(other.feature_sums), d, "merge_with.feature_sums", source)
+        origin = origin if len(origin) else other.origin
+        return Sums.from_rows(x, y, origin, label_origin or other.label_origin) + other
+
+    def get_model(self, wire: bytes, call: Call) -> bytes:
+        """Describe one model."""
+        request = codec.parse(pb.GetModelRequest, wire)
+        artifact = self._slots.find(request.model, request.model_version)
+        response = pb.GetModelResponse(model=describe(artifact, self._limits))
+        return response.SerializeToString()
+
+    def list_models(self, wire: bytes, call: Call) -> bytes:
+        """List a page of models, ordered by name; the token is the last name of the page before."""
+        request = codec.parse(pb.ListModelsRequest, wire)
+        if not 0 <= request.page_size <= PAGE_SIZE_MAX:
+            sentence = f"expected 0 to {PAGE_SIZE_MAX}, got {request.page_size}"
+            raise Refusal("BAD_PAGE", "page_size", sentence)
+        names = self._slots.names()
+        if request.page_token and request.page_token not in names:
+            sentence = f"expected a next_page_token, got '{request.page_token:.64}'"
+            raise Refusal("BAD_PAGE", "page_token", sentence)
+        rest = [name for name in names if name > request.page_token]
+        page = rest[: request.page_size or PAGE_SIZE_MAX]
+        response = pb.ListModelsResponse(
+            models=[describe(self._slots.find(name, ""), self._limits) for name in page],
+            next_page_token=page[-1] if len(rest) > len(page) else "",
+        )
+        return response.SerializeToString()
+
+
+def check_options(options: pb.PredictOptions, artifact: Artifact) -> None:
+    """Refuse what the model does not offer; nothing asked for is ignored."""
+    asked = {
+        "include_uncertainty": options.include_uncertainty,
+        "confidence_levels": bool(options.confidence_levels),
+        "include_attributions": options.include_attributions,
+        "include_shift_score": options.include_shift_score,
+        "missing_value_policy": options.missing_value_policy
+        not in (pb.MISSING_VALUE_POLICY_UNSPECIFIED, pb.MISSING_VALUE_POLICY_REJECT),
+        "fallback_policy": options.fallback_policy not in pb.FallbackPolicy.values(),
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            sentence = f"expected it unset, which model {artifact.name} does not offer"
+            raise Refusal("UNSUPPORTED_OPTION", f"options.{name}", sentence)
+
+
+def _response(
+    answer: Answer, artifact: Artifact, call: Call, summarised: bool
+) -> pb.PredictResponse:
+    response = pb.PredictResponse(
+        predictions=answer.predictions[0].tolist(),
+        model=artifact.name,
+        model_version=artifact.version,
+        mode=pb.Mode.Name(answer.modes[0]),
+        solver=pb.Solver.Name(answer.solvers[0]),
+        evidence=pb.EVIDENCE_SUMMARY if summarised else pb.EVIDENCE_EXAMPLES,
+        request_id=call.request_id,
+    )
+    for warned in answer.warned:
+        response.warnings.add(
+            code=pb.WarningCode.Name(warned.caution),
+            message=warned.sentence,
+            field=warned.field,
+            index=warned.index,
+        )
+    return response

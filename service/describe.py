@@ -1,0 +1,40 @@
+"""A model as `GetModel` tells it."""
+
+from model.answer import Mode
+from model.checkpoint import Artifact
+from service.validate import Limits
+from sonoba.v1 import predictor_pb2 as pb
+
+KINDS = {
+    Mode.PAPER: pb.MODEL_KIND_PAPER,
+    Mode.FOUNDATION: pb.MODEL_KIND_FOUNDATION,
+    Mode.PROFILE: pb.MODEL_KIND_PROFILE,
+}
+
+
+def describe(artifact: Artifact, limits: Limits) -> pb.Model:
+    """Return what a caller needs to know of a model before calling it."""
+    model, schema = artifact.model, artifact.schema
+    columns = [
+        pb.Column(name=c.name, unit=c.unit, description=c.description) for c in schema.columns
+    ]
+    message = pb.Model(
+        name=artifact.name,
+        kind=KINDS[model.mode],
+        version=artifact.version,
+        versions=[artifact.version],
+        feature_count=model.feature_count,
+        columns=columns,
+        schema_hash=schema.hash,
+        label_unit=schema.label_unit,
+        example_count_min=model.example_count_min,
+        example_count_max=limits.example_count_max,
+        query_count_max=limits.query_count_max,
+        batch_prompt_count_max=limits.batch_prompt_count_max,
+        message_bytes_max=limits.message_bytes_max,
+        state=pb.MODEL_STATE_WARMING,  # no reference yet by which shift could be judged
+        feature_count_max=model.feature_count or limits.feature_count_max,
+        element_count_max=limits.element_count_max,
+    )
+    message.create_time.FromDatetime(artifact.created)
+    return message

@@ -1,0 +1,107 @@
+"""One table from reasons to status codes, and the rich status a caller gets with a refusal."""
+
+import logging
+from collections.abc import Callable
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from model.refusal import Refusal
+from service.call import Call
+
+log = logging.getLogger("sonoba")
+
+STATUS = {
+    "MALFORMED_REQUEST": grpc.StatusCode.INVALID_ARGUMENT,
+    "BAD_SHAPE": grpc.StatusCode.INVALID_ARGUMENT,
+    "LIMIT_EXCEEDED": grpc.StatusCode.INVALID_ARGUMENT,
+    "UNKNOWN_ENCODING": grpc.StatusCode.INVALID_ARGUMENT,
+    "BAD_REQUEST_ID": grpc.StatusCode.INVALID_ARGUMENT,
+    "BAD_PAGE": grpc.StatusCode.INVALID_ARGUMENT,
+    "NOT_FINITE": grpc.StatusCode.INVALID_ARGUMENT,
+    "NUMERIC_OVERFLOW": grpc.StatusCode.INVALID_ARGUMENT,
+    "TOO_FEW_EXAMPLES": grpc.StatusCode.INVALID_ARGUMENT,
+    "BAD_SUMMARY": grpc.StatusCode.INVALID_ARGUMENT,
+    "OUT_OF_RANGE_FEATURE": grpc.StatusCode.INVALID_ARGUMENT,
+    "SCHEMA_MISMATCH": grpc.StatusCode.FAILED_PRECONDITION,
+    "FALLBACK_FORBIDDEN": grpc.StatusCode.FAILED_PRECONDITION,
+    "UNSUPPORTED_OPTION": grpc.StatusCode.UNIMPLEMENTED,
+    "MODEL_NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "VERSION_NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "EXPIRED": grpc.StatusCode.DEADLINE_EXCEEDED,
+    "DRAINING": grpc.StatusCode.UNAVAILABLE,
+    "INTERNAL": grpc.StatusCode.INTERNAL,
+}
+RETRY_SECONDS = {"OVERLOADED": 0.1, "DRAINING": 0.05}
+
+Handler = Callable[[bytes, Call], bytes]
+Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
+
+
+def code_of(refusal: Refusal) -> int:
+    """Return the google.rpc.Code number of a refusal."""
+    number: int = STATUS[refusal.reason].value[0]
+    return number
+
+
+def internal(request_id: str) -> Refusal:
+    """Return what a caller learns of a bug: that there was one, and the id to ask about it."""
+    return Refusal("INTERNAL", "", f"internal error, request {request_id}")
+
+
+def status_of(refusal: Refusal, request_id: str) -> status_pb2.Status:
+    """Return google.rpc.Status with ErrorInfo and the detail that belongs to the reason."""
+    info = error_details_pb2.ErrorInfo(
+        reason=refusal.reason, domain="sonoba", metadata={"request_id": request_id}
+    )
+    status = status_pb2.Status(code=code_of(refusal), message=str(refusal))
+    for detail in (info, *_details(refusal)):
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _details(refusal: Refusal) -> list[Message]:
+    code = STATUS[refusal.reason]
+    if refusal.reason in RETRY_SECONDS:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(RETRY_SECONDS[refusal.reason] * 1000))
+        return [retry]
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        failure = error_details_pb2.PreconditionFailure()
+        failure.violations.add(
+            type=refusal.reason, subject=refusal.field, description=refusal.sentence
+        )
+        return [failure]
+    if code is grpc.StatusCode.NOT_FOUND:
+        kind = "model" if refusal.reason == "MODEL_NOT_FOUND" else "model version"
+        return [error_details_pb2.ResourceInfo(resource_type=kind, description=refusal.sentence)]
+    if refusal.field:
+        request = error_details_pb2.BadRequest()
+        request.field_violations.add(field=refusal.field, description=refusal.sentence)
+        return [request]
+    return []
+
+
+def answered(handler: Handler, default_deadline_seconds: float) -> Behaviour:
+    """Answer a refusal with its status and sentence, and a bug with nothing but the fact."""
+
+    def behaviour(wire: bytes, context: grpc.ServicerContext) -> bytes:
+        call = Call(min(context.time_remaining(), default_deadline_seconds))
+        try:
+            call.check_deadline()
+            return handler(wire, call)
+        except Refusal as refusal:
+            status = status_of(refusal, call.request_id)
+        except Exception:
+            log.exception("bug in %s, request %s", handler.__name__, call.request_id)
+            status = status_of(internal(call.request_id), call.request_id)
+        context.abort_with_status(rpc_status.to_status(status))
+        raise AssertionError("abort_with_status raises")
+
+    return behaviour

@@ -1,0 +1,36 @@
+"""Threads by kind of work, so that no stream or probe waits behind predictions."""
+
+from collections.abc import Callable
+from concurrent import futures
+from typing import Any
+
+import grpc
+
+
+class Pools:
+    """One pool each for predictions, streams and administration (health)."""
+
+    def __init__(self, threads: int, max_streams: int) -> None:
+        def pool(size: int, name: str) -> futures.ThreadPoolExecutor:
+            return futures.ThreadPoolExecutor(size, thread_name_prefix=f"sonoba-{name}")
+
+        self.predict = pool(threads, "predict")
+        self.streams = pool(max_streams + 1, "stream")  # one more, to refuse
+        self.admin = pool(2, "admin")
+
+    def shut_down(self) -> None:
+        """Let go of every thread; what still runs is finished by its own."""
+        for pool in (self.predict, self.streams, self.admin):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def on_pool(
+    pool: futures.ThreadPoolExecutor, method: Callable[[Any, grpc.ServicerContext], Any]
+) -> Callable[[Any, grpc.ServicerContext], Any]:
+    """Return the method as a function that grpcio runs in the given pool; it looks for a mark."""
+
+    def behaviour(request: Any, context: grpc.ServicerContext) -> Any:
+        return method(request, context)
+
+    behaviour.experimental_thread_pool = pool  # type: ignore[attr-defined]
+    return behaviour

@@ -1,0 +1,152 @@
+"""Puts one server together from its settings, starts it and drains it: the composition root."""
+
+import logging
+import threading
+from wsgiref.simple_server import WSGIServer
+
+import grpc
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from model.checkpoint import FOUNDATION_FILE, load
+from service.core import Predictor
+from service.errors import answered
+from service.health import READINESS, Health
+from service.interceptors import PromptMetrics, RpcMetrics
+from service.pools import Pools, on_pool
+from service.settings import Settings
+from service.slot import Slots
+from service.stream import Streams
+from service.validate import Limits
+
+log = logging.getLogger("sonoba")
+
+SERVICE = READINESS
+UNARY = {
+    "Predict": Predictor.predict,
+    "PredictBatch": Predictor.predict_batch,
+    "SummarizeExamples": Predictor.summarize_examples,
+    "GetModel": Predictor.get_model,
+    "ListModels": Predictor.list_models,
+}
+STREAM = "PredictStream"
+
+
+class StartError(Exception):
+    """A server that cannot start, and what to do about it."""
+
+
+class Server:
+    """One server process: predictions, health and reflection over gRPC, metrics over HTTP."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        artifacts = [load(path) for path in (FOUNDATION_FILE, *settings.model_files)]
+        names = [artifact.name for artifact in artifacts]
+        if len(set(names)) < len(names):
+            raise StartError(f"expected model files of different names, got {', '.join(names)}")
+        if settings.default_model not in names:
+            raise StartError(f"expected a default_model of {names}, got {settings.default_model}")
+        prompts = PromptMetrics(self.registry, artifacts)
+        slots = Slots(artifacts, settings.default_model)
+        predictor = Predictor(slots, limits_of(settings), prompts.observe)
+        self._streams = Streams(
+            predictor,
+            settings.max_streams,
+            settings.stream_seconds,
+            settings.default_deadline_seconds,
+        )
+        self._pools = Pools(settings.threads, settings.max_streams)
+        self._grpc = self._build(predictor)
+        self._health = Health(self._grpc, self._pools.admin)
+        self._http: tuple[WSGIServer, threading.Thread] | None = None
+        self.grpc_port = 0
+        self.metrics_port = 0
+
+    def _build(self, predictor: Predictor) -> grpc.Server:
+        metrics = RpcMetrics(self.registry)
+        metrics.prepare(SERVICE, {**dict.fromkeys(UNARY, "unary"), STREAM: "bidi_stream"})
+        server = grpc.server(
+            self._pools.predict, interceptors=[metrics], options=_options(self._settings)
+        )
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
+        for name, method in UNARY.items():
+            behaviour = answered(method.__get__(predictor), self._settings.default_deadline_seconds)
+            handlers[name] = grpc.unary_unary_rpc_method_handler(behaviour)
+        stream = on_pool(self._pools.streams, self._streams.predict_stream)
+        handlers[STREAM] = grpc.stream_stream_rpc_method_handler(stream)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        if self._settings.reflection:
+            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+        return server
+
+    def start(self) -> None:
+        """Listen and answer; a port in use is an error, never shared."""
+        settings = self._settings
+        address = f"{settings.host}:{settings.grpc_port}"
+        try:
+            self.grpc_port = self._grpc.add_insecure_port(address)
+        except RuntimeError:
+            self.grpc_port = 0
+        if not self.grpc_port:
+            raise StartError(f"grpc_port: cannot listen on {address}; is another server there?")
+        try:
+            self._http = start_http_server(
+                settings.metrics_port, settings.host, registry=self.registry
+            )
+        except OSError as error:
+            sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
+            raise StartError(f"{sentence} ({error.strerror})") from None
+        self.metrics_port = self._http[0].server_port
+        self._grpc.start()
+        self._health.set_ready(True)
+
+    def stop(self, lame_duck_seconds: float) -> None:
+        """Turn unhealthy, wait for callers to notice, refuse new calls, finish those in flight."""
+        self._health.set_ready(False)
+        log.info("draining: unhealthy for %g s, then no new calls", lame_duck_seconds)
+        threading.Event().wait(lame_duck_seconds)
+        self._streams.drain()
+        self._grpc.stop(self._settings.drain_seconds).wait()
+        self._pools.shut_down()
+        if self._http is not None:
+            httpd, thread = self._http
+            httpd.shutdown()
+            httpd.server_close()
+            thread.join()
+        log.info("stopped")
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 0),  # a second start on the port must fail, not share it
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", 60_000),
+        ("grpc.keepalive_time_ms", 120_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits that requests are held to."""
+    return Limits(
+        feature_count_max=settings.feature_count_max,
+        example_count_max=settings.example_count_max,
+        query_count_max=settings.query_count_max,
+        batch_prompt_count_max=settings.batch_prompt_count_max,
+        element_count_max=settings.element_count_max,
+        message_bytes_max=settings.max_message_bytes,
+    )

@@ -1,0 +1,94 @@
+"""Settings of one server process: the operator's manual, one sentence a setting.
+
+Each is read from `SONOBA_<NAME>` or from its flag; the README's table is generated from here.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+PREFIX = "SONOBA_"
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
+class SettingsError(Exception):
+    """A setting that is unknown or out of range, and what was expected."""
+
+
+class Settings(BaseModel):
+    """Settings of one server process; `SONOBA_GRPC_PORT=50052` sets `grpc_port`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address to listen on; traffic is not encrypted yet, so keep it on a trusted network."""
+    grpc_port: Port = 50051
+    """Port of predictions, health and reflection; 0 takes a free one."""
+    metrics_port: Port = 9464
+    """Port of `/metrics` over HTTP; 0 takes a free one."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Threads that predict; more than 8 only makes them queue for the interpreter."""
+    default_model: str = "foundation"
+    """Model that answers when a request names none."""
+    model_files: tuple[Path, ...] = ()
+    """Model files to serve beside the bundled foundation model, separated by commas."""
+    reflection: bool = True
+    """Whether clients such as grpcurl may ask for the contract."""
+    feature_count_max: Annotated[int, Field(ge=1, le=1024)] = 256
+    """Most features of a prompt."""
+    example_count_max: Annotated[int, Field(ge=4, le=2**20)] = 65_536
+    """Most examples of a prompt."""
+    query_count_max: Annotated[int, Field(ge=1, le=2**20)] = 4096
+    """Most queries of a prompt."""
+    batch_prompt_count_max: Annotated[int, Field(ge=1, le=2**20)] = 4096
+    """Most prompts of a batch."""
+    element_count_max: Annotated[int, Field(ge=1024, le=2**27)] = 8_388_608
+    """Most numbers of one request."""
+    max_message_bytes: Annotated[int, Field(ge=2**16, le=2**30)] = 64 * 2**20
+    """Largest message either way, bytes."""
+    default_deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Time a call may take when the caller set no deadline."""
+    max_streams: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Streams open at once; each holds a thread."""
+    stream_seconds: Annotated[float, Field(gt=0, le=86_400)] = 240.0
+    """Age at which a stream is ended with OK, so that the client opens another."""
+    max_connection_age_seconds: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+    """Age at which a connection is closed, so that clients find new servers."""
+    lame_duck_seconds: Seconds = 5.0
+    """Time between turning unhealthy and refusing calls after SIGTERM; Ctrl-C skips it."""
+    drain_seconds: Seconds = 20.0
+    """Time that calls in flight get to finish on stop."""
+
+    @field_validator("model_files", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(p for p in value.split(",") if p) if isinstance(value, str) else value
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], **flags: object) -> Self:
+        """Read every variable with our prefix; flags win. An unknown or malformed one stops."""
+        ours = {n: v for n, v in environ.items() if n.startswith(PREFIX)}
+        values: dict[str, object] = {n.removeprefix(PREFIX).lower(): v for n, v in ours.items()}
+        values.update({name: value for name, value in flags.items() if value is not None})
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = (_sentence(cls, entry) for entry in error.errors(include_url=False))
+            raise SettingsError("\n".join(lines)) from None
+
+
+def _sentence(settings: type[Settings], entry: Any) -> str:
+    """Return one fault of the settings as a sentence that names the variable."""
+    field = str(entry["loc"][0])
+    name = PREFIX + field.upper()
+    if entry["type"] != "extra_forbidden":
+        return f"{name}: {entry['msg'][0].lower()}{entry['msg'][1:]}"
+    near = difflib.get_close_matches(field, settings.model_fields, n=1)
+    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+    return f"{name}: no such setting{hint}"

@@ -1,0 +1,104 @@
+"""PredictStream: prompts of any shape, answered one after another in the order they came."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator
+
+import grpc
+from grpc_status import rpc_status
+
+from model.refusal import Refusal
+from service import codec, errors
+from service.call import Call
+from service.core import Predictor
+from sonoba.v1 import predictor_pb2 as pb
+
+log = logging.getLogger("sonoba")
+
+UNANSWERED_MAX = 64  # prompts read ahead of a stream; then the transport slows the caller down
+LOOK_UP_SECONDS = 0.5  # how often an idle stream looks whether the server drains
+_END = None
+
+
+class Streams:
+    """The open streams of a server: how many, how old, and whether they may go on."""
+
+    def __init__(
+        self, predictor: Predictor, max_streams: int, stream_seconds: float, prompt_seconds: float
+    ) -> None:
+        self._predictor = predictor
+        self._free = threading.Semaphore(max_streams)
+        self._max_streams = max_streams
+        self._stream_seconds = stream_seconds
+        self._prompt_seconds = prompt_seconds
+        self._draining = threading.Event()
+
+    def drain(self) -> None:
+        """End every open stream with OK after the prompt at hand."""
+        self._draining.set()
+
+    def predict_stream(
+        self, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        """Answer the prompts of one stream until the caller, its age or the drain ends it."""
+        if not self._free.acquire(blocking=False):
+            sentence = f"expected at most {self._max_streams} open streams, got one more"
+            refusal = Refusal("OVERLOADED", "", sentence)
+            status = errors.status_of(refusal, Call(0.0).request_id)
+            context.abort_with_status(rpc_status.to_status(status))
+        try:
+            waiting: queue.Queue[bytes | None] = queue.Queue(UNANSWERED_MAX)
+            threading.Thread(target=_read, args=(requests, waiting), daemon=True).start()
+            yield from self._answers(waiting)
+        finally:
+            self._free.release()
+
+    def _answers(self, waiting: "queue.Queue[bytes | None]") -> Iterator[bytes]:
+        ends = time.monotonic() + self._stream_seconds
+        while not self._draining.is_set():
+            left = ends - time.monotonic()
+            if left <= 0:
+                return
+            try:
+                wire = waiting.get(timeout=min(left, LOOK_UP_SECONDS))
+            except queue.Empty:
+                continue
+            if wire is _END:
+                return
+            yield self.answer(wire)
+
+    def answer(self, wire: bytes) -> bytes:
+        """Answer one message of a stream; a refusal answers it too."""
+        call = Call(self._prompt_seconds)
+        response = pb.PredictStreamResponse()
+        try:
+            message = codec.parse(pb.PredictStreamRequest, wire)
+            response.sequence = message.sequence
+            inner = codec.payload(wire, 2) if message.ByteSize() != len(wire) else b""
+            wire = inner or message.request.SerializeToString()
+            response.response.CopyFrom(self._predictor.respond(message.request, wire, call))
+        except Refusal as refusal:
+            _fail(response, refusal)
+        except Exception:
+            log.exception("bug in PredictStream, request %s", call.request_id)
+            _fail(response, errors.internal(call.request_id))
+        return response.SerializeToString()
+
+
+def _read(requests: Iterator[bytes], waiting: "queue.Queue[bytes | None]") -> None:
+    """Move what the caller sends into the queue until either side ends the stream."""
+    try:
+        for wire in requests:
+            waiting.put(wire)
+    except Exception as error:  # the transport's way to say that the call is over
+        log.debug("a stream ended: %r", error)
+    waiting.put(_END)
+
+
+def _fail(response: pb.PredictStreamResponse, refusal: Refusal) -> None:
+    response.error.code = errors.code_of(refusal)
+    response.error.reason = refusal.reason
+    response.error.message = str(refusal)
+    response.error.field = refusal.field
