@@ -70,13 +70,14 @@ class FoundationModel:
         b = (prompts.products[:, None] @ vectors)[:, 0]  # (B, d)
         grid = np.array(self.lambda_grid)[:, None]  # (K, 1)
         lifted = g[:, None] + grid  # (B, K, d) t = g + λ
-        rho = np.sqrt((lifted * lifted).sum(axis=2, keepdims=True))  # (B, K, 1) ‖A‖_F
+        alive = np.maximum((~prompts.constant).sum(axis=1), 1)  # (B,) columns that vary
+        still = (g.shape[1] - alive)[:, None] * grid[:, 0] ** 2  # (B, K) the others' prior tokens
+        rho = np.sqrt((lifted * lifted).sum(axis=2) - still)[..., None]  # (B, K, 1) ‖A‖_F
         inverse = inverse_polynomial(lifted / rho, self.steps) / rho  # (B, K, d)
         if prompts.rows is None or prompts.labels is None:
             loss = _cross_validated(prompts, g, b, inverse)  # (B, K)
         else:
             loss = _leave_one_out(prompts.rows @ vectors, prompts.labels, b, inverse)  # (B, K)
-        alive = np.maximum((~prompts.constant).sum(axis=1), 1)  # (B,)
         penalty = np.log(grid[:, 0] / alive[:, None]) ** 2  # (B, K)
         score = 0.5 * prompts.count * np.log(np.maximum(loss, SMALLEST_LOSS)) + penalty  # (B, K)
         best = score.argmin(axis=1)[:, None, None]  # (B, 1, 1)

@@ -15,6 +15,7 @@ from model.refusal import Refusal
 Array = NDArray[np.float64]
 
 EIGENVALUE_TOLERANCE = 1e-8  # a share of the trace: rounding of honest sums stays far below
+SMALLEST_POWER = 1e-300  # so that a column of zeros divides
 CONSTANT_SHARE = 1e-12  # of a column's uncentred power: below it, only rounding is left
 
 
@@ -88,6 +89,7 @@ class Sums:
         if self.second_moments is not None:
             scatter = self.second_moments - self.count * np.outer(mean, mean)  # (d, d)
             raw = np.append(np.diag(self.second_moments), self.label_square_sum)  # (d+1,)
+            raw = raw + self.count * np.append(mean, label_mean) ** 2  # (d+1,) what was subtracted
             joint = np.block([[scatter, products[:, None]], [products[None], label_scatter]])
             joint = _semidefinite(joint, raw)  # (d+1, d+1)
             scatter, products, label_scatter = joint[:-1, :-1], joint[:-1, -1], joint[-1, -1]
@@ -105,23 +107,26 @@ def _semidefinite(joint: Array, raw: Array) -> Array:
     """Return the centred moments joint (d+1, d+1) with negative eigenvalues clipped at 0.
 
     What is left of a column after centring counts as nothing when it drowns in the rounding of its
-    uncentred power `raw` (d+1,): such a column is constant as far as its sums can tell. The rest is
-    judged as correlations, so that no unit decides.
+    uncentred powers `raw` (d+1,): such a column is constant as far as its sums can tell. The rest
+    is judged as correlations, so that no unit decides.
     """
     if not np.isfinite(joint).all():
         sentence = "expected sums whose centred form is finite, got one that overflows"
         raise Refusal("BAD_SUMMARY", "summary", sentence)
-    alive = np.diag(joint) > CONSTANT_SHARE * raw  # (d+1,)
-    unit = np.where(alive, np.sqrt(np.maximum(np.diag(joint), 0.0)), 1.0)  # (d+1,)
+    centred = np.diag(joint).copy()  # (d+1,)
+    alive = centred > CONSTANT_SHARE * raw  # (d+1,)
+    unit = np.where(alive, np.sqrt(np.maximum(centred, 0.0)), 1.0)  # (d+1,)
     joint = joint * np.outer(alive, alive)  # (d+1, d+1)
     values, vectors = np.linalg.eigh(joint / np.outer(unit, unit))
-    if values[0] < -EIGENVALUE_TOLERANCE * max(float(values.sum()), 1.0):
+    floor = -EIGENVALUE_TOLERANCE * max(float(values.sum()), 1.0)
+    smallest = min(float(values[0]), float(np.min(centred / np.maximum(raw, SMALLEST_POWER))))
+    if smallest < floor:
         sentence = (
             "expected sums of real examples, measured from an origin near their mean (centred "
-            f"second moments positive semidefinite), got a smallest eigenvalue of {values[0]:.3g}"
+            f"second moments positive semidefinite), got a smallest eigenvalue of {smallest:.3g}"
         )
         raise Refusal("BAD_SUMMARY", "summary", sentence)
     if values[0] < 0.0:
-        vectors = vectors * unit[:, None]
+        vectors = vectors * (unit * alive)[:, None]
         joint = (vectors * np.maximum(values, 0.0)) @ vectors.T
     return joint

@@ -49,8 +49,12 @@ def serve(**flags: str | None) -> None:
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    from prometheus_client import disable_created_metrics
+
     from model.checkpoint import ArtifactError
-    from service.server import Server, StartError  # after the line above: it loads NumPy
+    from service.server import Server, StartError  # after the first line: it loads NumPy
+
+    disable_created_metrics()  # a second series for every counter, which nothing here reads
 
     try:
         settings = Settings.from_environ(os.environ, **flags)

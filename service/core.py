@@ -34,6 +34,7 @@ class Predictor:
         request = codec.parse(pb.PredictRequest, wire)
         return self.respond(request, wire, call).SerializeToString()
 
+    @np.errstate(all="ignore")  # what overflows is found in the results and refused
     def respond(self, request: pb.PredictRequest, wire: bytes, call: Call) -> pb.PredictResponse:
         """Answer a parsed request; `wire` is what it was parsed from."""
         call.name(request.request_id)
@@ -52,6 +53,7 @@ class Predictor:
         summarised = isinstance(block.context, Moments)
         return _response(answer, artifact, call, summarised)
 
+    @np.errstate(all="ignore")
     def predict_batch(self, wire: bytes, call: Call) -> bytes:
         """Answer prompts of one shape; a bad one fails alone."""
         request = codec.parse(pb.PredictBatchRequest, wire)
@@ -63,6 +65,7 @@ class Predictor:
             self._observe(artifact.name, answer, request.query_count)
         return response.SerializeToString()
 
+    @np.errstate(all="ignore")
     def summarize_examples(self, wire: bytes, call: Call) -> bytes:
         """Reduce examples to sums, merged into given ones if asked for."""
         request = codec.parse(pb.SummarizeExamplesRequest, wire)
