@@ -68,19 +68,13 @@ class FoundationModel:
         values, vectors = np.linalg.eigh(prompts.gram)  # (B, d), (B, d, d)
         g = np.maximum(values, 0.0)  # (B, d)
         b = (prompts.products[:, None] @ vectors)[:, 0]  # (B, d)
-        grid = np.array(self.lambda_grid)[:, None]  # (K, 1)
-        lifted = g[:, None] + grid  # (B, K, d) t = g + λ
         alive = np.maximum((~prompts.constant).sum(axis=1), 1)  # (B,) columns that vary
-        still = (g.shape[1] - alive)[:, None] * grid[:, 0] ** 2  # (B, K) the others' prior tokens
-        rho = np.sqrt((lifted * lifted).sum(axis=2) - still)[..., None]  # (B, K, 1) ‖A‖_F
-        inverse = inverse_polynomial(lifted / rho, self.steps) / rho  # (B, K, d)
+        lifted, inverse = self._candidates(g, alive)  # (B, K, d), (B, K, d)
         if prompts.rows is None or prompts.labels is None:
             loss = _cross_validated(prompts, g, b, inverse)  # (B, K)
         else:
             loss = _leave_one_out(prompts.rows @ vectors, prompts.labels, b, inverse)  # (B, K)
-        penalty = np.log(grid[:, 0] / alive[:, None]) ** 2  # (B, K)
-        score = 0.5 * prompts.count * np.log(np.maximum(loss, SMALLEST_LOSS)) + penalty  # (B, K)
-        best = score.argmin(axis=1)[:, None, None]  # (B, 1, 1)
+        best = self._penalised(loss, prompts.count, alive).argmin(axis=1)[:, None, None]
         spectrum = Spectrum(
             count=prompts.count,
             gram=g,
@@ -92,6 +86,24 @@ class FoundationModel:
         )
         rank = (g > 1e-10 * g[:, -1:]).sum(axis=1)  # (B,)
         return spectrum, rank >= np.minimum(alive, prompts.count - 1)
+
+    def _candidates(self, g: Array, alive: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Return t = g + λ and what one pass makes of 1/t, both (B, K, d), for every λ.
+
+        The prior tokens of the columns that do not vary are left out of ‖A‖_F, so that such a
+        column changes nothing.
+        """
+        grid = np.array(self.lambda_grid)[:, None]  # (K, 1)
+        lifted = g[:, None] + grid  # (B, K, d)
+        still = (g.shape[1] - alive)[:, None] * grid[:, 0] ** 2  # (B, K)
+        rho = np.sqrt((lifted * lifted).sum(axis=2) - still)[..., None]  # (B, K, 1) ‖A‖_F
+        return lifted, inverse_polynomial(lifted / rho, self.steps) / rho
+
+    def _penalised(self, loss: Array, count: int, alive: NDArray[np.intp]) -> Array:
+        """Return (M/2) ln(loss) + ln(λ/d)² (B, K): a short prompt alone cannot tell λ well."""
+        penalty = np.log(np.array(self.lambda_grid) / alive[:, None]) ** 2  # (B, K)
+        score: Array = 0.5 * count * np.log(np.maximum(loss, SMALLEST_LOSS)) + penalty
+        return score
 
 
 def _leave_one_out(rows: Array, labels: Array, b: Array, inverse: Array) -> Array:

@@ -5,6 +5,7 @@ nor a denormal overflows or vanishes in a square, and every statistic afterwards
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,30 +50,42 @@ def standardise(block: Block) -> Standardised:
     return _from_rows(block.context, block.queries)
 
 
+class _Columns(NamedTuple):
+    """Columns with mean 0 and variance 1, and how they got there, in units of 2^exponent."""
+
+    values: Array  # (B, M, c), 0 where constant
+    mean: Array  # (B, 1, c)
+    sd: Array  # (B, c), 1 where constant
+    constant: Mask  # (B, c)
+    exponent: NDArray[np.int32]  # (B, 1, c)
+
+
+def _columns(values: Array) -> _Columns:
+    """Return the columns of values (B, M, c) standardised over the M rows."""
+    exponent = np.frexp(np.abs(values).max(axis=1, keepdims=True))[1]  # (B, 1, c)
+    scaled = np.ldexp(values, -exponent)  # (B, M, c) the largest of a column is in [½, 1)
+    mean = scaled.mean(axis=1, keepdims=True)  # (B, 1, c)
+    scaled -= mean  # (B, M, c)
+    sd, constant = _deviation((scaled * scaled).sum(axis=1), values.shape[1])  # (B, c), (B, c)
+    scaled *= np.where(constant, 0.0, 1.0 / sd)[:, None]  # (B, M, c)
+    return _Columns(scaled, mean, sd, constant, exponent)
+
+
 def _from_rows(examples: Examples, queries: Array) -> Standardised:
-    x, x_exponent = _to_unit_size(examples.x, axis=1)  # (B, M, d), (B, 1, d)
-    y, y_exponent = _to_unit_size(examples.y, axis=1)  # (B, M), (B, 1)
-    count = x.shape[1]
-    centre = x.mean(axis=1, keepdims=True)  # (B, 1, d)
-    label_mean = y.mean(axis=1)  # (B,)
-    u = x - centre  # (B, M, d)
-    r = y - label_mean[:, None]  # (B, M)
-    sd, constant = _deviation((u * u).sum(axis=1), count)  # (B, d), (B, d)
-    label_sd, label_constant = _deviation((r * r).sum(axis=1), count)  # (B,), (B,)
-    u = np.where(constant[:, None], 0.0, u / sd[:, None])  # (B, M, d)
-    r = np.where(label_constant[:, None], 0.0, r / label_sd[:, None])  # (B, M)
-    v = (np.ldexp(queries, -x_exponent) - centre) / sd[:, None]  # (B, Q, d)
+    x, y = _columns(examples.x), _columns(examples.y[..., None])
+    u, r = x.values, y.values[..., 0]  # (B, M, d), (B, M)
+    v = (np.ldexp(queries, -x.exponent) - x.mean) / x.sd[:, None]  # (B, Q, d)
     return Standardised(
-        count=count,
+        count=u.shape[1],
         gram=u.mT @ u,
         products=(r[:, None] @ u)[:, 0],
         label_power=(r * r).sum(axis=1),
-        queries=np.where(constant[:, None], 0.0, v),
-        constant=constant,
-        label_constant=label_constant,
-        label_mean=label_mean,
-        label_sd=label_sd,
-        label_exponent=y_exponent[:, 0],
+        queries=np.where(x.constant[:, None], 0.0, v),
+        constant=x.constant,
+        label_constant=y.constant[:, 0],
+        label_mean=y.mean[:, 0, 0],
+        label_sd=y.sd[:, 0],
+        label_exponent=y.exponent[:, 0, 0],
         rows=u,
         labels=r,
     )
@@ -99,13 +112,6 @@ def _from_moments(moments: Moments, queries: Array) -> Standardised:
         label_sd=label_sd,
         label_exponent=np.zeros(len(label_sd), np.int32),
     )
-
-
-def _to_unit_size(values: Array, axis: int) -> tuple[Array, NDArray[np.int32]]:
-    """Return the values divided by a power of two so that the largest of a column is in [½, 1)."""
-    largest = np.abs(values).max(axis=axis, keepdims=True)
-    exponent = np.frexp(largest)[1]
-    return np.ldexp(values, -exponent), exponent
 
 
 def _deviation(power: Array, count: int, size: Array | float = 0.5) -> tuple[Array, Mask]:

@@ -1,1 +1,1 @@
-"""Watches the covariates of prompts for shift that harms; knows arrays and numbers, never a prompt or gRPC."""
+"""Watches the covariates of prompts for shift that harms; knows arrays, never a prompt or gRPC."""

@@ -38,7 +38,7 @@ def answer_batch(
     stack = _stack(request, artifact, limits)
     forbid = request.options.fallback_policy == pb.FALLBACK_POLICY_FORBID
     n, Q = stack.queries.shape[:2]
-    predictions = np.full((n, Q), np.nan)
+    predictions = np.full((n, Q), np.nan, "<f8")
     modes, solvers = np.zeros(n, np.uint8), np.zeros(n, np.uint8)
     response = pb.PredictBatchResponse(
         model=artifact.name, model_version=artifact.version, request_id=call.request_id
@@ -52,20 +52,26 @@ def answer_batch(
             continue
         context = Examples(stack.x[prompts], stack.y[prompts])
         answer = artifact.model.answer(Block(context, stack.queries[prompts], stack.names))
-        if forbid:
-            answer = _without_fallback(answer)
+        answer = _without_fallback(answer) if forbid else answer
         predictions[prompts] = answer.predictions
         modes[prompts], solvers[prompts] = answer.modes, answer.solvers
-        for row, refusal in answer.refusals:
-            _add_error(response, int(prompts[row]), refusal)
-        for warned in answer.warned:
-            if modes[prompts[warned.prompt]] == 0:
-                continue  # a refusal says more than a caution
-            response.warnings.add(index=int(prompts[warned.prompt]), code=int(warned.caution))
+        _add_remarks(response, prompts, answer)
         answers.append(answer)
-    response.predictions = predictions.astype("<f8", copy=False).tobytes()
+    response.predictions = predictions.tobytes()
     response.modes, response.solvers = modes.tobytes(), solvers.tobytes()
     return response, answers
+
+
+def _add_remarks(
+    response: pb.PredictBatchResponse, prompts: NDArray[np.intp], answer: Answer
+) -> None:
+    """Add the errors and warnings of a chunk under the prompts' own indices."""
+    for row, refusal in answer.refusals:
+        _add_error(response, int(prompts[row]), refusal)
+    for warned in answer.warned:
+        if answer.modes[warned.prompt]:  # of a refused prompt, the refusal says more
+            code = pb.WarningCode.Name(warned.caution)
+            response.warnings.add(index=int(prompts[warned.prompt]), code=code)
 
 
 def _stack(request: pb.PredictBatchRequest, artifact: Artifact, limits: Limits) -> Stack:

@@ -12,12 +12,19 @@ from typing import Any
 import click
 
 from service import __version__
+from service.demo import demo
+from service.doctor import doctor
+from service.predict import predict
 from service.settings import Settings, SettingsError
+from service.training import pretrain_foundation
 
 EXAMPLES = Path(__file__).with_name("demo_data")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    commands=[predict, demo, doctor, pretrain_foundation],
+)
 @click.version_option(__version__, prog_name="sonoba")
 def cli() -> None:
     """In-context predictions on the spot: send labelled examples and queries, get answers.
@@ -48,13 +55,10 @@ def serve(**flags: str | None) -> None:
     be set by its SONOBA_ variable; a flag wins.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
+    os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "1")  # two series a counter
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    from prometheus_client import disable_created_metrics
-
     from model.checkpoint import ArtifactError
-    from service.server import Server, StartError  # after the first line: it loads NumPy
-
-    disable_created_metrics()  # a second series for every counter, which nothing here reads
+    from service.server import Server, StartError  # after the lines above, which it reads
 
     try:
         settings = Settings.from_environ(os.environ, **flags)
@@ -81,6 +85,8 @@ def serve(**flags: str | None) -> None:
 def _announce(host: str, grpc_port: int, metrics_port: int) -> None:
     """Print where the server is and a line that calls it."""
     program = "sonoba" if shutil.which("sonoba") else os.path.relpath(sys.argv[0])
+    if program.endswith(".py"):
+        program = f"{os.path.relpath(sys.executable)} -m service.cli"
     data = os.path.relpath(EXAMPLES)
     click.echo(f"sonoba {__version__} serves the foundation model")
     click.echo(f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection)")

@@ -168,22 +168,12 @@ def _summary_prompt(
 
 def sums(message: pb.ExampleSummary, field: str, limits: Limits) -> Sums:
     """Return the sums of a summary whose lengths agree and whose numbers are finite."""
-    feature_sums = numbers(message.feature_sums, f"{field}.feature_sums")
-    d = validate.count(len(feature_sums), limits.feature_count_max, f"{field}.feature_sums")
-    products = numbers(message.label_products, f"{field}.label_products")
-    triangle = numbers(message.second_moments, f"{field}.second_moments")
-    origin = numbers(message.origin, f"{field}.origin")
-    source = "length of feature_sums"
-    validate.equal(len(products), d, f"{field}.label_products", source)
-    optional = {"second_moments": (triangle, d * (d + 1) // 2), "origin": (origin, d)}
-    for name, (values, size) in optional.items():
-        if len(values):
-            validate.equal(len(values), size, f"{field}.{name}", f"for {d} features")
-        validate.finite(values, f"{field}.{name}")
+    d = len(numbers(message.feature_sums, f"{field}.feature_sums"))
+    validate.count(d, limits.feature_count_max, f"{field}.feature_sums")
+    triangle = _part(message, field, "second_moments", d * (d + 1) // 2, optional=True)
+    origin = _part(message, field, "origin", d, optional=True)
     scalars = (message.label_origin, message.label_sum, message.label_square_sum)
     validate.finite(np.array(scalars), f"{field}: label_origin, label_sum, label_square_sum")
-    validate.finite(feature_sums, f"{field}.feature_sums")
-    validate.finite(products, f"{field}.label_products")
     if not 1 <= message.example_count <= 2**53:
         sentence = f"expected 1 to 2^53, got {message.example_count}"
         raise Refusal("BAD_SUMMARY", f"{field}.example_count", sentence)
@@ -191,12 +181,24 @@ def sums(message: pb.ExampleSummary, field: str, limits: Limits) -> Sums:
         message.example_count,
         origin if len(origin) else np.zeros(d),
         message.label_origin,
-        feature_sums,
+        _part(message, field, "feature_sums", d),
         _square(triangle, d) if len(triangle) else None,
-        products,
+        _part(message, field, "label_products", d),
         message.label_sum,
         message.label_square_sum,
     )
+
+
+def _part(
+    message: pb.ExampleSummary, field: str, name: str, size: int, optional: bool = False
+) -> Array:
+    """Return one vector of a summary, of the size its features ask for."""
+    path = f"{field}.{name}"
+    values = numbers(getattr(message, name), path)
+    if len(values) or not optional:
+        validate.equal(len(values), size, path, "by the length of feature_sums")
+    validate.finite(values, path)
+    return values
 
 
 def _square(triangle: Array, d: int) -> Array:

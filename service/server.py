@@ -12,7 +12,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from model.checkpoint import FOUNDATION_FILE, load
+from model.checkpoint import FOUNDATION_FILE, Artifact, load
 from service.core import Predictor
 from service.errors import answered
 from service.health import READINESS, Health
@@ -49,12 +49,7 @@ class Server:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        artifacts = [load(path) for path in (FOUNDATION_FILE, *settings.model_files)]
-        names = [artifact.name for artifact in artifacts]
-        if len(set(names)) < len(names):
-            raise StartError(f"expected model files of different names, got {', '.join(names)}")
-        if settings.default_model not in names:
-            raise StartError(f"expected a default_model of {names}, got {settings.default_model}")
+        artifacts = _artifacts(settings)
         prompts = PromptMetrics(self.registry, artifacts)
         slots = Slots(artifacts, settings.default_model)
         predictor = Predictor(slots, limits_of(settings), prompts.observe)
@@ -124,6 +119,19 @@ class Server:
             httpd.server_close()
             thread.join()
         log.info("stopped")
+
+
+def _artifacts(settings: Settings) -> list[Artifact]:
+    """Return the bundled foundation model and the models of the settings' files."""
+    artifacts = [load(path) for path in (FOUNDATION_FILE, *settings.model_files)]
+    names = [artifact.name for artifact in artifacts]
+    known = ", ".join(names)
+    if len(set(names)) < len(names):
+        raise StartError(f"model_files: expected models of different names, got {known}")
+    if settings.default_model not in names:
+        sentence = f"expected one of {known}, got {settings.default_model}"
+        raise StartError(f"default_model: {sentence}")
+    return artifacts
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:

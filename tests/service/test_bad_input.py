@@ -198,7 +198,7 @@ BROKEN = {
     ),
     "a triangle of the wrong length": (
         summary(second_moments=vector([1.0, 2.0])), INVALID, "BAD_SHAPE",
-        "summary.second_moments", "expected 6 (for 3 features), got 2",
+        "summary.second_moments", "expected 6 (by the length of feature_sums), got 2",
     ),
     "a summary without second moments": (
         summary(second_moments=None), INVALID, "BAD_SUMMARY", "summary.second_moments",

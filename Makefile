@@ -1,0 +1,85 @@
+# Every command of the project; a bare `make` lists them, and a repeat installs nothing.
+PYTHON ?= python3
+STUBS  ?= client
+
+BIN   := .venv/bin
+PIP   := $(BIN)/python -m pip --disable-pip-version-check
+BUF   := $(BIN)/buf
+NEEDS := pyproject.toml client/pyproject.toml constraints.txt
+
+# A dead interpreter or a killed installation outdates every stamp; $(call setup,…) then starts over.
+ALIVE := $(BIN)/python -c '' 2>/dev/null && test ! -e .venv/installing
+ifeq ($(shell test ! -e .venv || { $(ALIVE); } || echo broken),broken)
+NEEDS += broken
+endif
+
+# $(call setup,REQUIREMENT): both parts in one command, for no index knows the client of a fresh clone.
+define setup
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+@{ $(ALIVE) && $(PIP) --version; } >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+@touch .venv/installing
+$(PIP) install --quiet -c constraints.txt -e ./client -e $(1) || { rm .venv/installing; exit 1; }
+@rm .venv/installing
+endef
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help serve demo test test-fast check proto proto-release bench pretrain broken
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+serve: .venv/serve.done  ## serve the shipped foundation model on 127.0.0.1; SONOBA_* variables set it up
+	$(BIN)/sonoba serve
+
+demo: .venv/demo.done  ## serve, predict on the bundled data and plot the answers
+	$(BIN)/sonoba demo
+
+test: .venv/dev.done  ## run every test; those that need torch only where it is present
+	$(BIN)/python -m pytest -q
+
+test-fast: .venv/dev.done  ## run the tests that take less than two seconds each
+	$(BIN)/python -m pytest -q -m "not slow"
+
+check: .venv/dev.done .venv-proto/done  ## format, lint, strict types, stub drift, contract, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	.ci/stubs-are-fresh
+	$(BUF) format --diff --exit-code proto
+	$(BUF) lint proto
+	$(BUF) breaking proto --against proto/released.binpb
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+proto: .venv-proto/done  ## regenerate the stubs after a change of the contract
+	.venv-proto/bin/python -m grpc_tools.protoc -Iproto --python_out=$(STUBS) --pyi_out=$(STUBS) \
+	  --grpc_python_out=$(STUBS) proto/sonoba/v1/*.proto
+
+proto-release: .venv/dev.done  ## make the contract as it stands the one that later changes must not break
+	$(BUF) build proto --exclude-source-info -o proto/released.binpb
+
+bench: .venv/dev.done  ## measure speed and accuracy on this machine
+	$(BIN)/python -m bench
+
+pretrain: .venv/dev.done  ## train the foundation model's steps again; needs torch, installs none
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { \
+	  echo "pretraining needs torch, which comes in a CPU and a CUDA build: see README, Pretraining" >&2; exit 1; }
+	$(BIN)/sonoba pretrain-foundation
+
+.venv/serve.done: $(NEEDS)
+	$(call setup,.)
+	@touch $@
+
+.venv/demo.done: $(NEEDS)
+	$(call setup,'.[demo]')
+	@touch $@ .venv/serve.done
+
+.venv/dev.done: $(NEEDS)
+	$(call setup,'.[dev]')
+	@touch $@ .venv/demo.done .venv/serve.done
+
+# The pinned generator wants another protobuf than the server, hence a place of its own (Python 3.11-3.13).
+.venv-proto/done: .ci/proto-requirements.txt
+	@.venv-proto/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-proto
+	.venv-proto/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@

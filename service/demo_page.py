@@ -1,0 +1,80 @@
+"""The page of a replay: one HTML file with its picture inside, nothing fetched from anywhere."""
+
+import base64
+from html import escape
+from string import Template
+
+from service.demo_report import HEADINGS, Report, findings
+from service.replay import QUERY_COUNT
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>sonoba demo</title>
+<style>
+  body { font: 16px/1.55 system-ui, sans-serif; color: #1f2328; background: #fff;
+         max-width: 52rem; margin: 2.5rem auto; padding: 0 1.25rem; }
+  h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .4rem; }
+  h2 { font-size: 1.1rem; margin: 2.2rem 0 .5rem; }
+  .lead { color: #57606a; margin: 0 0 1.4rem; }
+  img { width: 100%; height: auto; margin: 1rem 0; }
+  .wide { overflow-x: auto; }
+  table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
+          font-size: .95rem; }
+  th, td { text-align: right; padding: .45rem .6rem; border-bottom: 1px solid #d9dce0;
+           white-space: nowrap; }
+  th { font-weight: 600; border-bottom: 2px solid #1f2328; }
+  td.best { font-weight: 700; }
+  code { font-size: .92em; background: #f3f4f6; padding: .1em .35em; border-radius: .25em; }
+  footer { margin-top: 2.5rem; color: #57606a; font-size: .85rem; }
+  a { color: #0072b2; }
+</style>
+<h1>Weeks of bike rental, predicted from a few hours</h1>
+<p class="lead">$count prompts a row, $queries queries each, answered over gRPC by
+model $model, version <code>$version</code>.</p>
+<ul>$findings</ul>
+$picture
+<h2>Median error by number of examples</h2>
+<div class="wide"><table><thead><tr>$headings</tr></thead><tbody>$rows</tbody></table></div>
+<h2>What was compared</h2>
+<p>A prompt is a number of random hours of one week, each with its weather, hour of day and count of
+bikers (as a logarithm), and $queries other hours of the same week whose count is to be predicted.
+Every method sees one prompt at a time and nothing else. Its error is the root mean squared error
+over the queries divided by the standard deviation of the labels in the context (NRMSE).</p>
+<p><b>ridge-CV</b> is ridge regression with the penalty of least leave-one-out error among 22
+values, <b>OLS</b> least squares, both fitted anew to each prompt; <b>mean</b> is the mean label.
+The interval of the ratio comes from drawing whole weeks again. Prompts per second include client
+and server, in batches, on the machine this ran on.</p>
+<p>The same numbers are in <code>results.json</code>; the seed was $seed.</p>
+<footer>Data adapted from <a href="https://doi.org/10.24432/C5W894">Bike Sharing</a> by Hadi
+Fanaee-T and João Gama (2013), UCI Machine Learning Repository,
+<a href="https://creativecommons.org/licenses/by/4.0/">CC BY 4.0</a>.</footer>
+</html>
+""")
+
+
+def page(report: Report, picture: bytes | None) -> str:
+    """Return the page; without a picture (PNG) it has the table alone."""
+    return _PAGE.substitute(
+        count=f"{report.scores[0].prompt_count:,}",
+        queries=QUERY_COUNT,
+        model=escape(report.model),
+        version=escape(report.model_version),
+        findings="".join(f"<li>{escape(sentence)}</li>" for sentence in findings(report.scores)),
+        picture=_image(picture) if picture else "",
+        headings="".join(f"<th>{escape(heading)}</th>" for heading in HEADINGS),
+        rows="".join(map(_row, report.rows(), report.best())),
+        seed=report.seed,
+    )
+
+
+def _image(picture: bytes) -> str:
+    alt = "Median error of sonoba, ridge-CV, OLS and the mean against the number of examples"
+    return f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
+
+
+def _row(texts: list[str], best: int) -> str:
+    mark = {best: ' class="best"'}
+    cells = (f"<td{mark.get(i, '')}>{escape(text)}</td>" for i, text in enumerate(texts))
+    return f"<tr>{''.join(cells)}</tr>"

@@ -1,0 +1,143 @@
+"""DuckDB behind `service/tables.py`: files in, columns of text and numbers out.
+
+Each column of a file becomes two in the table `rows`: its text `t<i>` and its number `v<i>`, null
+where the text is none. A CSV column is numeric when all its texts are, a Parquet column by type.
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from service.tables import Array, Column, Kind, TableError
+
+DELIMITERS = ",;\t|"
+NUMERIC_TYPES = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")
+
+_TO_NUMBER = """coalesce(try_cast({0} AS DOUBLE),
+    CASE lower({0}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END)"""
+
+
+def load_csv(path: Path) -> dict[str, Column]:
+    """Return the columns of a CSV file; the first line names them, in UTF-8."""
+    delimiter, names = _header(path)
+    texts = {f"t{i}": "VARCHAR" for i in range(len(names))}
+    numbers = ", ".join(f"{_TO_NUMBER.format(text)} AS v{text[1:]}" for text in texts)
+    query = f"""CREATE TABLE rows AS SELECT *, {numbers} FROM read_csv(
+        ?, delim=?, quote='"', escape='"', header=true, auto_detect=false, columns=?)"""
+    try:
+        return _columns(names, query, [_literal(path), delimiter, texts])
+    except duckdb.Error as error:
+        raise TableError(f"{path}: {_reason(error)}") from None
+
+
+def load_parquet(path: Path) -> dict[str, Column]:
+    """Return the columns of a Parquet file; its types say which are numbers."""
+    with _connect() as connection:
+        try:
+            query = "DESCRIBE SELECT * FROM read_parquet(?)"
+            described = connection.execute(query, [_literal(path)]).fetchall()
+        except duckdb.Error as error:
+            raise TableError(f"{path}: {_reason(error)}") from None
+    parts = []
+    for i, (name, kind, *_) in enumerate(described):
+        quoted = '"' + name.replace('"', '""') + '"'
+        is_number = any(word in kind for word in NUMERIC_TYPES) and not kind.endswith("]")
+        number = f"CAST({quoted} AS DOUBLE)" if is_number else "CAST(NULL AS DOUBLE)"
+        parts.append(f"CAST({quoted} AS VARCHAR) AS t{i}, {number} AS v{i}")
+    query = f"CREATE TABLE rows AS SELECT {', '.join(parts)} FROM read_parquet(?)"
+    return _columns([name for name, *_ in described], query, [_literal(path)])
+
+
+def _header(path: Path) -> tuple[str, list[str]]:
+    """Return the delimiter and the column names of a CSV file."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            line = file.readline()
+            delimiter = max(DELIMITERS, key=line.count)
+            file.seek(0)
+            names = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
+    except UnicodeDecodeError:
+        raise TableError(f"{path}: the text is not UTF-8") from None
+    except csv.Error as error:
+        raise TableError(f"{path}: the first line is no header: {error}") from None
+    _check_names(path, names)
+    return delimiter, names
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    """Refuse a header without names, with a name twice, or that is a row of numbers."""
+    if not any(names):
+        raise TableError(f"{path}: the first line must name the columns; it is empty")
+    for position, name in enumerate(names, start=1):
+        if not name:
+            raise TableError(f"{path}: column {position} has no name in the header")
+        if names.index(name) + 1 < position:
+            raise TableError(f"{path}: the header has the column {name!r} twice")
+    if all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", name) for name in names):
+        raise TableError(f"{path}: the first line must name the columns; it holds numbers")
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    """Return a database in memory that fetches nothing from the network."""
+    return duckdb.connect(config={"autoinstall_known_extensions": "false"})
+
+
+def _columns(names: Sequence[str], query: str, parameters: list[object]) -> dict[str, Column]:
+    """Run the query that makes `rows`, and return its columns by name."""
+    each = range(len(names))
+    with _connect() as connection:
+        connection.execute(query, parameters)
+        texts = connection.execute(f"SELECT {_list('t{}', each)} FROM rows").fetchall()
+        numbers = connection.execute(f"SELECT {_list('v{}', each)} FROM rows").fetchnumpy()
+        dated = (
+            "count(coalesce(try_cast(t{0} AS TIMESTAMP)::VARCHAR, try_cast(t{0} AS TIME)::VARCHAR))"
+        )
+        counts = "count(t{0}), count(v{0}), " + dated
+        counted = connection.execute(f"SELECT {_list(counts, each)} FROM rows").fetchone() or ()
+    columns = list(zip(*texts, strict=True)) or [()] * len(names)
+    return {
+        name: Column(_kind(*counted[3 * i : 3 * i + 3]), columns[i], _values(numbers[f"v{i}"]))
+        for i, name in enumerate(names)
+    }
+
+
+def _list(template: str, each: range) -> str:
+    return ", ".join(template.format(i) for i in each)
+
+
+def _kind(present: int, numbers: int, dates: int) -> Kind:
+    if not present:
+        return Kind.EMPTY
+    if numbers == present:
+        return Kind.NUMBER
+    return Kind.DATE if dates == present else Kind.TEXT
+
+
+def _values(numbers: object) -> Array:
+    """Return a column of numbers (n,) with NaN for null, which DuckDB masks."""
+    values: Array = np.ma.masked_array(numbers, dtype=np.float64).filled(np.nan)  # (n,)
+    return values
+
+
+def _literal(path: Path) -> str:
+    """Return the path so that DuckDB takes its stars and brackets as they are."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
+
+
+def _reason(error: duckdb.Error) -> str:
+    """Return what DuckDB has against a file, without its advice to its own callers."""
+    message = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)", message)
+    where = f"line {line[1]}: " if line else ""
+    width = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", message)
+    if width:
+        return f"{where}expected {width[1]} values, as the header names, got {width[2]}"
+    if "unterminated quote" in message:
+        return f"{where}a quote is never closed"
+    if "not utf-8" in message:
+        return f"{where}the text is not UTF-8"
+    return where + message.split("\n")[0].removeprefix("Invalid Input Error: ")
