@@ -21,7 +21,8 @@ from service.server import Server
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-CONTEXT, QUERY = ROOT / "docs/examples/context.csv", ROOT / "docs/examples/query.csv"
+DATA = ROOT / "service/demo_data"
+CONTEXT, QUERY = DATA / "context.csv", DATA / "query.csv"
 
 
 @pytest.fixture(scope="module")
