@@ -75,6 +75,13 @@ class Sums:
             self.label_square_sum + other.label_square_sum,
         )
 
+    def is_finite(self) -> bool:
+        """Return whether every sum fits a double."""
+        square = np.zeros(0) if self.second_moments is None else self.second_moments.ravel()
+        sums = (self.feature_sums, square, self.label_products)
+        scalars = np.array([self.label_sum, self.label_square_sum])
+        return bool(np.isfinite(np.concatenate([*sums, scalars])).all())
+
     def centred(self) -> Moments:
         """Return the centred moments with B = 1; refuse sums that no set of examples can have.
 

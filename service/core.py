@@ -81,6 +81,9 @@ class Predictor:
             other = codec.sums(request.merge_with, "merge_with", self._limits)
             artifact.schema.check_hash(request.merge_with.schema_hash)
         total = self._total(request, x, y, other)
+        if not total.is_finite():
+            sentence = "expected numbers whose sums fit a double, got an overflow"
+            raise Refusal("NUMERIC_OVERFLOW", "examples", sentence)
         response = pb.SummarizeExamplesResponse(
             summary=codec.summary(total, artifact.schema.hash), model_version=artifact.version
         )

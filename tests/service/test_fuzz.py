@@ -1,0 +1,124 @@
+"""Random bytes and wild numbers: an answer or a refusal, never a bug or a number that is none."""
+
+import random
+
+import numpy as np
+import pytest
+
+from model.checkpoint import FOUNDATION_FILE, load
+from model.refusal import Refusal
+from service.call import Call
+from service.core import Predictor
+from service.errors import STATUS
+from service.server import limits_of
+from service.settings import Settings
+from service.slot import Slots
+from sonoba.v1 import predictor_pb2 as pb
+from tests.service.asking import asking, examples, matrix, vector
+
+FINITE = [0.0, -0.0, 1.0, -1.0, 3.3, 5e-324, 1e-300, 1e154, 1e160, 1e300, -1e300, 1.7e308]
+WILD = [*FINITE, np.nan, np.inf, -np.inf]
+
+
+@pytest.fixture(scope="module")
+def predictor(paper_file):
+    slots = Slots([load(FOUNDATION_FILE), load(paper_file)], "foundation")
+    return Predictor(slots, limits_of(Settings()), lambda *_: None)
+
+
+def numbers(rng, shape):
+    kind = rng.integers(4)
+    if kind == 0:
+        return rng.normal(size=shape)
+    if kind == 1:
+        return rng.normal(size=shape) * 10.0 ** rng.uniform(-320, 300, size=shape)
+    return rng.choice(FINITE if kind == 2 else WILD, size=shape)
+
+
+def predict(rng, model, x, y, queries):
+    return asking(x, y, queries, form={"raw": bool(rng.integers(2))}, model=model)
+
+
+def batch(rng, model, x, y, queries):
+    return pb.PredictBatchRequest(
+        model=model,
+        prompt_count=2,
+        example_count=x.shape[0],
+        feature_count=x.shape[1],
+        query_count=len(queries),
+        features=np.stack([x, numbers(rng, x.shape)]).tobytes(),
+        labels=np.stack([y, y]).tobytes(),
+        queries=np.stack([queries, queries]).tobytes(),
+    )
+
+
+def summed(rng, model, x, y, queries):
+    d = x.shape[1]
+    square = x.T @ x if rng.integers(3) else numbers(rng, (d, d))
+    summary = pb.ExampleSummary(
+        example_count=int(rng.choice([len(x), 10, 0, -5, 2**60])),
+        feature_sums=vector(x.sum(0)),
+        second_moments=vector(square[np.triu_indices(d)]) if rng.integers(5) else None,
+        label_products=vector(x.T @ y),
+        label_sum=y.sum(),
+        label_square_sum=y @ y,
+    )
+    return pb.PredictRequest(model=model, queries=matrix(queries), summary=summary)
+
+
+def summarise(rng, model, x, y, queries):
+    origin = vector(numbers(rng, int(rng.choice([x.shape[1], 0, 1]))))
+    return pb.SummarizeExamplesRequest(model=model, examples=examples(x, y), origin=origin)
+
+
+FORMS = [
+    (predict, "predict", pb.PredictResponse),
+    (batch, "predict_batch", pb.PredictBatchResponse),
+    (summed, "predict", pb.PredictResponse),
+    (summarise, "summarize_examples", pb.SummarizeExamplesResponse),
+]
+
+
+def damaged(chance, wire):
+    """Change, drop or insert a few bytes."""
+    body = bytearray(wire)
+    for _ in range(chance.choice([1, 2, 5])):
+        at = chance.randrange(len(body))
+        body[at : at + chance.randrange(2)] = bytes(
+            chance.randrange(256) for _ in range(chance.randrange(2))
+        )
+    return bytes(body)
+
+
+def answers_of(response):
+    """Return every number of a response that must be one."""
+    if isinstance(response, pb.PredictBatchResponse):
+        values = np.frombuffer(response.predictions).reshape(len(response.modes), -1)
+        assert {e.index for e in response.errors} == set(np.flatnonzero(np.isnan(values).all(1)))
+        return values[[i for i, mode in enumerate(response.modes) if mode]]
+    if isinstance(response, pb.PredictResponse):
+        return np.array(response.predictions)
+    sums = response.summary
+    return np.frombuffer(sums.feature_sums.raw + sums.second_moments.raw + sums.label_products.raw)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_sent_is_answered_in_numbers_or_refused_with_a_reason(predictor, seed):
+    rng, chance = np.random.default_rng(seed), random.Random(seed)
+    seen = set()
+    for _ in range(5000):
+        build, method, kind = FORMS[rng.integers(len(FORMS))]
+        M, d, Q = rng.choice([1, 4, 6, 9]), 3 - rng.integers(5) // 4, rng.choice([1, 2])
+        x, y, queries = numbers(rng, (M, d)), numbers(rng, M), numbers(rng, (Q, d))
+        with np.errstate(all="ignore"):
+            wire = build(rng, rng.choice(["", "weather"]), x, y, queries).SerializeToString()
+        wire = damaged(chance, wire) if rng.integers(3) == 0 else wire
+        try:
+            response = kind.FromString(getattr(predictor, method)(wire, Call(30.0)))
+            assert np.isfinite(answers_of(response)).all()
+            seen.add("answered")
+        except Refusal as refusal:
+            seen.add(refusal.reason)
+
+    assert seen - {"answered"} <= set(STATUS)
+    assert {"answered", "NOT_FINITE", "MALFORMED_REQUEST", "BAD_SUMMARY"} <= seen
