@@ -23,6 +23,7 @@ from model.standardise import Standardised, standardise
 
 Array = NDArray[np.float64]
 
+LAMBDA_GRID = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 LEVERAGE_CLIP = 0.98  # an example that explains itself says nothing of the error
 SMALLEST_LOSS = 1e-300  # of a perfect fit, so that its logarithm is finite
 
@@ -32,7 +33,7 @@ class FoundationModel:
     """The layers' steps (a_l, b_l), the grid of λ and the certificate's bound."""
 
     steps: Steps
-    lambda_grid: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+    lambda_grid: tuple[float, ...] = LAMBDA_GRID
     correction_bound: float = 0.05
 
     mode = Mode.FOUNDATION
@@ -69,17 +70,19 @@ class FoundationModel:
         g = np.maximum(values, 0.0)  # (B, d)
         b = (prompts.products[:, None] @ vectors)[:, 0]  # (B, d)
         alive = np.maximum((~prompts.constant).sum(axis=1), 1)  # (B,) columns that vary
-        lifted, inverse = self._candidates(g, alive)  # (B, K, d), (B, K, d)
+        grid = np.array(self.lambda_grid)  # (K,)
+        solved = 1.0 / (g[:, None] + grid[:, None])  # (B, K, d) ridge, for every λ
         if prompts.rows is None or prompts.labels is None:
-            loss = _cross_validated(prompts, g, b, inverse)  # (B, K)
+            loss = _cross_validated(prompts, g, b, solved)  # (B, K)
         else:
-            loss = _leave_one_out(prompts.rows @ vectors, prompts.labels, b, inverse)  # (B, K)
-        best = self._penalised(loss, prompts.count, alive).argmin(axis=1)[:, None, None]
+            loss = _leave_one_out(prompts.rows @ vectors, prompts.labels, b, solved)  # (B, K)
+        chosen = grid[self._penalised(loss, prompts.count, alive).argmin(axis=1)]  # (B,)
+        lifted = g + chosen[:, None]  # (B, d) t = g + λ
         spectrum = Spectrum(
             count=prompts.count,
             gram=g,
-            lifted=np.take_along_axis(lifted, best, axis=1)[:, 0],
-            inverse=np.take_along_axis(inverse, best, axis=1)[:, 0],
+            lifted=lifted,
+            inverse=self._one_pass(lifted, chosen, g.shape[1] - alive),
             products=b,
             queries=prompts.queries @ vectors,
             label_power=prompts.label_power,
@@ -87,17 +90,15 @@ class FoundationModel:
         rank = (g > 1e-10 * g[:, -1:]).sum(axis=1)  # (B,)
         return spectrum, rank >= np.minimum(alive, prompts.count - 1)
 
-    def _candidates(self, g: Array, alive: NDArray[np.intp]) -> tuple[Array, Array]:
-        """Return t = g + λ and what one pass makes of 1/t, both (B, K, d), for every λ.
+    def _one_pass(self, lifted: Array, chosen: Array, still: NDArray[np.intp]) -> Array:
+        """Return what one pass of the layers makes of 1/t (B, d).
 
-        The prior tokens of the columns that do not vary are left out of ‖A‖_F, so that such a
-        column changes nothing.
+        The prior tokens of the `still` columns that do not vary are left out of ‖A‖_F, so that such
+        a column changes nothing.
         """
-        grid = np.array(self.lambda_grid)[:, None]  # (K, 1)
-        lifted = g[:, None] + grid  # (B, K, d)
-        still = (g.shape[1] - alive)[:, None] * grid[:, 0] ** 2  # (B, K)
-        rho = np.sqrt((lifted * lifted).sum(axis=2) - still)[..., None]  # (B, K, 1) ‖A‖_F
-        return lifted, inverse_polynomial(lifted / rho, self.steps) / rho
+        rho = np.sqrt((lifted * lifted).sum(axis=1) - still * chosen**2)[:, None]  # (B, 1) ‖A‖_F
+        inverse: Array = inverse_polynomial(lifted / rho, self.steps) / rho  # (B, d)
+        return inverse
 
     def _penalised(self, loss: Array, count: int, alive: NDArray[np.intp]) -> Array:
         """Return (M/2) ln(loss) + ln(λ/d)² (B, K): a short prompt alone cannot tell λ well."""
@@ -107,10 +108,11 @@ class FoundationModel:
 
 
 def _leave_one_out(rows: Array, labels: Array, b: Array, inverse: Array) -> Array:
-    """Return the mean squared leave-one-out error (B, K) for every λ.
+    """Return the mean squared leave-one-out error (B, K) of ridge for every λ.
 
-    rows (B, M, d) are the examples in the eigenbasis; the error of example i without itself is
-    (r_i - f_i)/(1 - h_i), exact for a ridge solve and its definition here.
+    rows (B, M, d) are the examples in the eigenbasis; ridge errs at example i, fitted without it, by
+    (r_i - f_i)/(1 - h_i). Of the layers' own first pass that would be the error of a residual that
+    later passes remove: on noiseless labels it hides which λ is best.
     """
     columns = inverse.mT  # (B, d, K)
     leverage = (rows * rows) @ columns + 1.0 / rows.shape[1]  # (B, M, K)

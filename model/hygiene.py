@@ -1,6 +1,6 @@
 """What is checked of every prompt beside its shape: constant columns and far queries.
 
-Thresholds and their reasons: docs/model.md, section 9.
+Thresholds and their reasons: docs/model.md, section 4.
 """
 
 from collections.abc import Iterator

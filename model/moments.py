@@ -1,4 +1,4 @@
-"""A context reduced to its centred sums, from rows or from a summary (docs/model.md, section 1).
+"""A context reduced to its centred sums, from rows or from a summary (docs/model.md, section 3).
 
 Everything a linear model needs of M labelled examples is their count, means and centred second
 moments; sums with another origin, as a caller computes them in SQL, become the same thing.

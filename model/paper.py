@@ -2,7 +2,7 @@
 
 arXiv 2306.09927v3, Theorem 4.1: gradient flow converges to A = Γ⁻¹, Γ = (1+1/N)Λ + (tr Λ/N) I. With
 label noise σ² and task variance τ², Γ = (1+1/M)Λ + (tr Λ + σ²/τ²)/M I, taken at the prompt's own
-length M (derived in docs/model.md, section 3.1).
+length M (derived in docs/model.md, section 1).
 """
 
 import numpy as np

@@ -68,6 +68,7 @@ def status_of(refusal: Refusal, request_id: str) -> status_pb2.Status:
 
 def _details(refusal: Refusal) -> list[Message]:
     code = STATUS[refusal.reason]
+    details: list[Message] = []
     if refusal.reason in RETRY_SECONDS:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(round(RETRY_SECONDS[refusal.reason] * 1000))
@@ -80,12 +81,14 @@ def _details(refusal: Refusal) -> list[Message]:
         return [failure]
     if code is grpc.StatusCode.NOT_FOUND:
         kind = "model" if refusal.reason == "MODEL_NOT_FOUND" else "model version"
-        return [error_details_pb2.ResourceInfo(resource_type=kind, description=refusal.sentence)]
+        details.append(
+            error_details_pb2.ResourceInfo(resource_type=kind, description=refusal.sentence)
+        )
     if refusal.field:
         request = error_details_pb2.BadRequest()
         request.field_violations.add(field=refusal.field, description=refusal.sentence)
-        return [request]
-    return []
+        details.append(request)
+    return details
 
 
 def answered(handler: Handler, default_deadline_seconds: float) -> Behaviour:

@@ -1,4 +1,4 @@
-"""Train the steps (a_l, b_l) of the `foundation` layers by gradient (docs/model.md, section 5.5).
+"""Train the steps (a_l, b_l) of the `foundation` layers by gradient (docs/model.md, section 2).
 
 A prompt's error is its risk divided by that of Bayes ridge: absolute errors would let the few
 noisy prompts of large scale decide. Two penalties on the residual polynomial r(s) = 1 - s p(s)
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.foundation import LAMBDA_GRID
 from model.layers import Steps, certificate, inverse_polynomial
 from model.pretrain.spectra import Spectra, risk, training_spectra
 
@@ -31,7 +32,6 @@ ERROR_CLAMP = 20.0  # a prompt this far off must not drown the others
 OVERSHOOT_WEIGHT = 0.02  # on |r| above 1, where a pass would make the residual longer
 RESIDUAL_WEIGHT = 0.003  # on r² where s > 0.02: few passes suffice when r is small
 RESIDUAL_FROM = 0.02
-LAMBDA_GRID = (0.1, 0.3, 1, 3, 10, 30, 100, 300)
 CORRECTION_BOUND = 0.05
 
 OnStep = Callable[[int, float], None]

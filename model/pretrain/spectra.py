@@ -1,4 +1,4 @@
-"""Training prompts of the `foundation` layers, reduced to spectra (docs/model.md, section 5.5).
+"""Training prompts of the `foundation` layers, reduced to spectra (docs/model.md, section 2).
 
 The layers are polynomials in the Gram matrix, so a prompt is its d eigenvalues and nothing else:
 tasks w ~ N(0, I) and label noise N(0, σ²) are not drawn but averaged exactly, and so is the query,

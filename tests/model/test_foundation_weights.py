@@ -1,8 +1,8 @@
 """The shipped scalars: what their file claims of them, and how near they come to Bayes ridge.
 
 The ratios are errors over those of ridge with the true λ, one pass, d = 10, M = 40, one unit of
-noise and of task variance, unless a line says otherwise; PUBLISHED is the table of docs/model.md,
-section 5.5, REFERENCE the scalars it was measured with (5.3).
+noise and of task variance, unless a line says otherwise; PUBLISHED is the column "reference" of
+docs/model.md, section 2, REFERENCE the scalars it was measured with.
 """
 
 import json

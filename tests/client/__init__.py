@@ -1,0 +1,1 @@
+"""A package, so that its modules may be called what the service's tests are called."""
