@@ -110,7 +110,7 @@ class FoundationModel:
 def _leave_one_out(rows: Array, labels: Array, b: Array, inverse: Array) -> Array:
     """Return the mean squared leave-one-out error (B, K) of ridge for every λ.
 
-    rows (B, M, d) are the examples in the eigenbasis; ridge errs at example i, fitted without it, by
+    rows (B, M, d) are the examples in the eigenbasis; fitted without example i, ridge errs there by
     (r_i - f_i)/(1 - h_i). Of the layers' own first pass that would be the error of a residual that
     later passes remove: on noiseless labels it hides which λ is best.
     """

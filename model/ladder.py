@@ -1,4 +1,4 @@
-"""How often the layers run: once, twice, four times, then an exact solve (docs/model.md, section 3).
+"""How often the layers run: once, twice, four times, then an exact solve (docs/model.md, 3).
 
 Running the layers again on what they left of the labels gives the residual r(s)ᵏ after k passes, so
 the passes share one spectrum: P_k = (1 - r^k) / t on the eigenvalues t of A = G + λI.

@@ -42,7 +42,7 @@ def paper_prediction(x: Array, y: Array, query: Array, A: Array) -> float:
 def deep_prediction(
     u: Array, r: Array, query: Array, prior: Array, steps: Sequence[tuple[float, float]]
 ) -> float:
-    """Return minus the query's label slot after the layers of the deep engine (docs/model.md, section 2).
+    """Return minus the query's label slot after the deep engine's layers (docs/model.md, 2).
 
     u (n, p) and r (n,) are example tokens, prior (k, p) the prior tokens with label 0; attention is
     divided by the Frobenius norm of the score matrix of all keys.

@@ -1,9 +1,11 @@
 """`sonoba`: the command line, and the only reader of the environment."""
 
+import ipaddress
 import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -91,6 +93,8 @@ def _announce(host: str, grpc_port: int, metrics_port: int) -> None:
     click.echo(f"sonoba {__version__} serves the foundation model")
     click.echo(f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection)")
     click.echo(f"  metrics      http://{host}:{metrics_port}/metrics")
+    if not ipaddress.ip_address(socket.getaddrinfo(host, None)[0][4][0]).is_loopback:
+        click.echo("WARNING: anyone who reaches this host may call it, and nothing is encrypted")
     click.echo("try it from another terminal:")
     click.echo(
         f"  {program} predict --context {data}/context.csv --target log_bikers "

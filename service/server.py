@@ -87,7 +87,8 @@ class Server:
     def start(self) -> None:
         """Listen and answer; a port in use is an error, never shared."""
         settings = self._settings
-        address = f"{settings.host}:{settings.grpc_port}"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"{host}:{settings.grpc_port}"
         try:
             self.grpc_port = self._grpc.add_insecure_port(address)
         except RuntimeError:
