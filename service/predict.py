@@ -85,7 +85,8 @@ def predict(
     as 1, of false as 0; text and dates are left out of the features.
     """
     import sonoba
-    from service.tables import TableError, read_table, write_predictions
+    from service.table_files import read_table
+    from service.tables import TableError, write_predictions
 
     try:
         context, query = read_table(context_file), read_table(query_file)

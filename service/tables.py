@@ -121,23 +121,6 @@ def _is_float(text: str) -> bool:
     return True
 
 
-def read_table(path: Path) -> Table:
-    """Read a CSV file (with a header; comma, semicolon, tab or bar) or a Parquet file."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise TableError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    if not start:
-        raise TableError(f"{path}: the file is empty")
-    from service.tables_duckdb import load_csv, load_parquet  # the server never loads DuckDB
-
-    table = Table(str(path), load_parquet(path) if start == b"PAR1" else load_csv(path))
-    if not table.row_count:
-        raise TableError(f"{path}: there is a header but no row below it")
-    return table
-
-
 def write_predictions(
     table: Table, predictions: Iterable[float], stream: TextIO, out: Path | None = None
 ) -> None:

@@ -10,7 +10,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from service.tables import Kind, TableError, read_table, write_predictions
+from service.table_files import read_table
+from service.tables import Kind, TableError, write_predictions
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "service/demo_data/bikeshare.csv"

@@ -1,4 +1,4 @@
-"""DuckDB behind `service/tables.py`: files in, columns of text and numbers out.
+"""CSV and Parquet files read by DuckDB into tables; the server never loads it.
 
 Each column of a file becomes two in the table `rows`: its text `t<i>` and its number `v<i>`, null
 where the text is none. A CSV column is numeric when all its texts are, a Parquet column by type.
@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from service.tables import Array, Column, Kind, TableError
+from service.tables import Array, Column, Kind, Table, TableError
 
 DELIMITERS = ",;\t|"
 NUMERIC_TYPES = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")
@@ -21,7 +21,22 @@ _TO_NUMBER = """coalesce(try_cast({0} AS DOUBLE),
     CASE lower({0}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END)"""
 
 
-def load_csv(path: Path) -> dict[str, Column]:
+def read_table(path: Path) -> Table:
+    """Read a CSV file (with a header; comma, semicolon, tab or bar) or a Parquet file."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise TableError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    if not start:
+        raise TableError(f"{path}: the file is empty")
+    table = Table(str(path), _load_parquet(path) if start == b"PAR1" else _load_csv(path))
+    if not table.row_count:
+        raise TableError(f"{path}: there is a header but no row below it")
+    return table
+
+
+def _load_csv(path: Path) -> dict[str, Column]:
     """Return the columns of a CSV file; the first line names them, in UTF-8."""
     delimiter, names = _header(path)
     texts = {f"t{i}": "VARCHAR" for i in range(len(names))}
@@ -34,7 +49,7 @@ def load_csv(path: Path) -> dict[str, Column]:
         raise TableError(f"{path}: {_reason(error)}") from None
 
 
-def load_parquet(path: Path) -> dict[str, Column]:
+def _load_parquet(path: Path) -> dict[str, Column]:
     """Return the columns of a Parquet file; its types say which are numbers."""
     with _connect() as connection:
         try:
