@@ -1,7 +1,8 @@
 """What a model gives back for a block of prompts."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,28 +39,24 @@ class Caution(IntEnum):
     CONSTANT_TARGET = 3
     RANK_DEFICIENT = 4
     EXTRAPOLATION = 5
-    DUPLICATE_EXAMPLES = 8
-    FALLBACK_USED = 14
     SUMMARY_INCOMPLETE = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """One caution about one prompt: a sentence, the field and the zero-based index at fault."""
+class Warned(NamedTuple):
+    """One caution about one prompt: a sentence, the field and the zero-based place at fault."""
 
     prompt: int
     caution: Caution
     sentence: str
     field: str = ""
-    index: int = -1
+    place: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Predictions of a block, and how each prompt was answered; NaN where a prompt was refused."""
 
     predictions: Array  # (B, Q)
-    modes: NDArray[np.uint8]  # (B,) Mode, 0 where refused
-    solvers: NDArray[np.uint8]  # (B,) Solver
-    warned: tuple[Warned, ...] = ()
-    refusals: tuple[tuple[int, Refusal], ...] = ()
+    modes: bytearray  # (B,) Mode, 0 where refused
+    solvers: bytearray  # (B,) Solver
+    warned: Sequence[Warned] = ()
+    refusals: Sequence[tuple[int, Refusal]] = ()

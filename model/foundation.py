@@ -6,17 +6,18 @@ short grid, which needs the spectrum of the Gram matrix; the layers are polynomi
 so they are evaluated on the same spectrum. Equal to `model.tokens.deep_prediction` to rounding.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.answer import Answer, Caution, Mode, Warned
+from model.answer import Answer, Caution, Mode, Solver, Warned
 from model.hygiene import constant_columns, far_queries
 from model.ladder import Spectrum, climb
 from model.layers import Steps, inverse_polynomial
 from model.moments import Moments
-from model.paper import overflow
+from model.paper import with_overflows
 from model.prompt import Block
 from model.refusal import Refusal
 from model.standardise import Standardised, standardise
@@ -45,28 +46,23 @@ class FoundationModel:
         if isinstance(block.context, Moments) and block.context.scatter is None:
             sentence = "expected the second moments (only a paper model answers without), got none"
             raise Refusal("BAD_SUMMARY", "summary.second_moments", sentence)
-        with np.errstate(all="ignore"):  # what overflows is found in the answers and refused
-            prompts = standardise(block)
-            spectrum, full_rank = self._spectrum(prompts)
-            answers, solvers = climb(spectrum, self.correction_bound)
-            answers = prompts.natural(answers)  # (B, Q)
+        prompts = standardise(block)
+        spectrum, full_rank = self._spectrum(prompts)
+        answers, solvers = climb(spectrum, self.correction_bound)
+        answers = prompts.natural(answers)  # (B, Q)
         warned, refused = _judge(block, prompts, full_rank)
-        modes = np.full(len(answers), Mode.FOUNDATION, np.uint8)
-        empty = prompts.label_constant | prompts.constant.all(axis=1)  # (B,)
-        if empty.any():
-            modes[empty], solvers[empty] = Mode.MEAN, 0
-        refused += [
-            (int(prompt), overflow())
-            for prompt in np.flatnonzero(~np.isfinite(answers).all(axis=1))
-            if all(prompt != gone for gone, _ in refused)
-        ]
-        for prompt, _ in refused:
-            answers[prompt], modes[prompt], solvers[prompt] = np.nan, 0, 0
-        return Answer(answers, modes, solvers, tuple(warned), tuple(refused))
+        modes = bytearray([Mode.FOUNDATION]) * len(answers)
+        for prompt in np.flatnonzero(prompts.label_constant | prompts.constant.all(axis=1)):
+            modes[prompt], solvers[prompt] = Mode.MEAN, Solver.NONE
+        if not math.isfinite(np.add.reduce(answers, axis=None)):
+            refused = with_overflows(answers, refused)
+        for row, _ in refused:
+            answers[row], modes[row], solvers[row] = np.nan, 0, 0
+        return Answer(answers, modes, solvers, warned, refused)
 
     def _spectrum(self, prompts: Standardised) -> tuple[Spectrum, NDArray[np.bool_]]:
         """Return the prompts in their eigenbasis with λ chosen, and which have full rank (B,)."""
-        values, vectors = np.linalg.eigh(prompts.gram)  # (B, d), (B, d, d)
+        values, vectors = _eigen(prompts.gram)  # (B, d), (B, d, d)
         g = np.maximum(values, 0.0)  # (B, d)
         b = (prompts.products[:, None] @ vectors)[:, 0]  # (B, d)
         alive = np.maximum((~prompts.constant).sum(axis=1), 1)  # (B,) columns that vary
@@ -105,6 +101,19 @@ class FoundationModel:
         penalty = np.log(np.array(self.lambda_grid) / alive[:, None]) ** 2  # (B, K)
         score: Array = 0.5 * count * np.log(np.maximum(loss, SMALLEST_LOSS)) + penalty
         return score
+
+
+def _eigen(gram: Array) -> tuple[Array, Array]:
+    """Return eigenvalues (B, d) and eigenvectors (B, d, d) of gram (B, d, d).
+
+    A prompt that is not finite gets NaN, so that its answers are none; LAPACK itself would fail.
+    """
+    if math.isfinite(np.add.reduce(gram, axis=None)):
+        values, vectors = np.linalg.eigh(gram)
+        return values, vectors
+    finite = np.isfinite(gram).reshape(len(gram), -1).min(axis=1)  # (B,)
+    values, vectors = np.linalg.eigh(np.where(finite[:, None, None], gram, 0.0))
+    return np.where(finite[:, None], values, np.nan), vectors
 
 
 def _leave_one_out(rows: Array, labels: Array, b: Array, inverse: Array) -> Array:

@@ -41,27 +41,28 @@ class Spectrum:
         )
 
 
-def climb(spectrum: Spectrum, bound: float) -> tuple[Array, NDArray[np.uint8]]:
+def climb(spectrum: Spectrum, bound: float) -> tuple[Array, bytearray]:
     """Return the answers (B, Q) and the solver (B,) that first met the certificate.
 
     A pass is accepted when the next one would move no answer of the prompt by more than `bound` of
     its predictive standard deviation; when four passes are not, the exact solve answers.
     """
     answers, accepted = _pass(spectrum, 1, bound)  # (B, Q), (B,)
-    solvers = np.full(len(answers), Solver.K1, np.uint8)  # (B,)
+    solvers = bytearray([Solver.K1]) * len(answers)  # (B,)
     pending = np.flatnonzero(~accepted)
     for passes, solver in PASSES[1:]:
         if not len(pending):
             return answers, solvers
         again, accepted = _pass(spectrum.take(pending), passes, bound)
-        done = pending[accepted]
-        answers[done], solvers[done] = again[accepted], solver
+        answers[pending] = again  # (B, Q) an answer not accepted yet is overwritten below
+        for prompt in pending:
+            solvers[prompt] = solver
         pending = pending[~accepted]
-    if len(pending):
-        rest = spectrum.take(pending)
-        weights = rest.products / rest.lifted  # (B, d)
-        answers[pending] = (rest.queries @ weights[..., None])[..., 0]
-        solvers[pending] = Solver.EXACT
+    rest = spectrum.take(pending)
+    weights = rest.products / rest.lifted  # (B, d)
+    answers[pending] = (rest.queries @ weights[..., None])[..., 0]
+    for prompt in pending:
+        solvers[prompt] = Solver.EXACT
     return answers, solvers
 
 

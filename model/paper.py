@@ -5,17 +5,23 @@ label noise σ² and task variance τ², Γ = (1+1/M)Λ + (tr Λ + σ²/τ²)/M 
 length M (derived in docs/model.md, section 1).
 """
 
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from model.answer import Answer, Caution, Mode, Solver, Warned
-from model.hygiene import constant_columns, far_queries
+from model.hygiene import EXTRAPOLATION_SD, constant_columns, far_queries
 from model.moments import Moments
-from model.prompt import Block, Examples
+from model.prompt import Block
 from model.refusal import Refusal
 from model.standardise import CONSTANT_SD
 
 Array = NDArray[np.float64]
+
+LENGTHS_KEPT = 256  # callers choose lengths, so the memory of them is bounded
 
 
 def predict(A: Array, x: Array, y: Array, queries: Array) -> Array:
@@ -28,6 +34,13 @@ def predict(A: Array, x: Array, y: Array, queries: Array) -> Array:
     keys = queries @ A  # (B, Q, d) where each query looks
     predictions: Array = (keys @ g.mT)[..., 0]  # (B, Q)
     return predictions
+
+
+class _Length(NamedTuple):
+    """What prompts of one length share."""
+
+    scaled: Array  # (d, d) A over the number of terms in g
+    average: Array  # (1, M) 1/M
 
 
 class PaperModel:
@@ -51,7 +64,7 @@ class PaperModel:
         self._eigenvalues, self._vectors = np.linalg.eigh(covariance)  # (d,), (d, d)
         self._noise_to_signal = noise_variance / task_variance
         self._centred = centred
-        self._weights: dict[int, Array] = {}
+        self._lengths: dict[int, _Length] = {}
 
     @property
     def feature_count(self) -> int:
@@ -60,91 +73,97 @@ class PaperModel:
 
     def weights(self, length: int) -> Array:
         """Return A_M (d, d), the optimal weights for prompts of `length` examples."""
-        A = self._weights.get(length)
-        if A is None:
-            lifted = self._eigenvalues.sum() + self._noise_to_signal
-            gamma = (1 + 1 / length) * self._eigenvalues + lifted / length  # (d,)
-            A = (self._vectors / gamma) @ self._vectors.T  # (d, d)
-            if len(self._weights) < 256:  # callers choose lengths; the memory of them is bounded
-                self._weights[length] = A
+        lifted = self._eigenvalues.sum() + self._noise_to_signal
+        gamma = (1 + 1 / length) * self._eigenvalues + lifted / length  # (d,)
+        A: Array = (self._vectors / gamma) @ self._vectors.T  # (d, d)
         return A
+
+    def _for(self, count: int) -> "_Length":
+        """Return what every prompt of `count` examples shares."""
+        known = self._lengths.get(count)
+        if known is None:
+            effective = count - 1 if self._centred else count  # the mean takes one
+            known = _Length(self.weights(effective) / effective, np.full((1, count), 1.0 / count))
+            if len(self._lengths) < LENGTHS_KEPT:
+                self._lengths[count] = known
+        return known
 
     def answer(self, block: Block) -> Answer:
         """Answer every prompt of the block; overflow refuses a prompt alone."""
         if isinstance(block.context, Moments):
             return self._from_moments(block, block.context)
-        return self._from_rows(block, block.context)
-
-    def _from_rows(self, block: Block, examples: Examples) -> Answer:
-        x, y, queries = examples.x, examples.y, block.queries
-        M = x.shape[1]
+        x, y = block.context
+        A, average = self._for(x.shape[1])
         if not self._centred:
-            return self._checked(block, predict(self.weights(M), x, y, queries), [], [])
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            centre = x.mean(axis=1, keepdims=True)  # (B, 1, d)
-            label_mean = y.mean(axis=1, keepdims=True)  # (B, 1)
-            u = x - centre  # (B, M, d)
-            v = queries - centre  # (B, Q, d)
-            power = np.einsum("bmd,bmd->bd", u, u)  # (B, d)
-            A = self.weights(M - 1) * (M / (M - 1))  # (d, d) the centred sums have M - 1 terms
-            answers = label_mean + predict(A, u, y - label_mean, v)  # (B, Q)
-            size = np.abs(centre[:, 0])  # (B, d)
-        return self._judged(block, answers, v, power, size)
+            return _checked(block, ((y[:, None] @ x) @ A @ block.queries.mT)[:, 0])
+        labels = y[:, None]  # (B, 1, M)
+        centre, label_mean = average @ x, labels @ average.T  # (B, 1, d), (B, 1, 1)
+        u, v = x - centre, block.queries - centre  # (B, M, d), (B, Q, d)
+        g = (labels - label_mean) @ u  # (B, 1, d)
+        answers = label_mean + g @ A @ v.mT  # (B, 1, Q) A is symmetric
+        return _judged(block, answers[:, 0], v, average @ (u * u), centre)
 
     def _from_moments(self, block: Block, moments: Moments) -> Answer:
-        M = moments.count
-        label_mean, mean = moments.label_mean[:, None], moments.mean[:, None]
+        M, mean, label_mean = moments.count, moments.mean, moments.label_mean[:, None]
+        A, _ = self._for(M)
         if not self._centred:
-            g = (moments.products + M * moments.mean * label_mean) / M  # (B, d)
-            answers = (block.queries @ self.weights(M) @ g[..., None])[..., 0]  # (B, Q)
-            return self._checked(block, answers, _incomplete(moments), [])
-        v = block.queries - mean  # (B, Q, d)
-        g = moments.products / (M - 1)  # (B, d)
-        answers = label_mean + (v @ self.weights(M - 1) @ g[..., None])[..., 0]  # (B, Q)
+            g = moments.products + M * mean * label_mean  # (B, d)
+            return _checked(block, (g[:, None] @ A @ block.queries.mT)[:, 0], _incomplete(moments))
+        v = block.queries - mean[:, None]  # (B, Q, d)
+        answers = label_mean + (moments.products[:, None] @ A @ v.mT)[:, 0]  # (B, Q)
         if moments.scatter is None:
-            return self._checked(block, answers, _incomplete(moments), [])
-        power = np.diagonal(moments.scatter, axis1=1, axis2=2)  # (B, d)
-        return self._judged(block, answers, v, power, np.abs(moments.mean))
-
-    def _judged(self, block: Block, answers: Array, v: Array, power: Array, size: Array) -> Answer:
-        """Warn and refuse by the distance v (B, Q, d) of the queries from the examples' mean.
-
-        power (B, d) is the examples' centred power, size (B, d) how large their values are.
-        """
-        sd = np.sqrt(power / (block.example_count - 1))  # (B, d)
-        constant = sd <= CONSTANT_SD * size  # (B, d)
-        warned = list(constant_columns(block, constant)) if constant.any() else []
-        sd = np.where(constant, np.inf, sd)  # (B, d)
-        far, refused = far_queries(block, v / sd[:, None])
-        return self._checked(block, answers, warned + far, refused)
-
-    def _checked(
-        self,
-        block: Block,
-        answers: Array,
-        warned: list[Warned],
-        refused: list[tuple[int, Refusal]],
-    ) -> Answer:
-        B = len(answers)
-        if not np.isfinite(answers).all():
-            gone = {prompt for prompt, _ in refused}
-            refused = refused + [
-                (int(prompt), overflow())
-                for prompt in np.flatnonzero(~np.isfinite(answers).all(axis=1))
-                if prompt not in gone
-            ]
-        modes = np.full(B, self.mode, np.uint8)
-        for prompt, _ in refused:
-            answers[prompt] = np.nan
-            modes[prompt] = 0
-        solvers = np.full(B, Solver.K1, np.uint8)
-        return Answer(answers, modes, solvers, tuple(warned), tuple(refused))
+            return _checked(block, answers, _incomplete(moments))
+        variance = np.diagonal(moments.scatter, axis1=1, axis2=2)[:, None] / M  # (B, 1, d)
+        return _judged(block, answers, v, variance, mean[:, None])
 
 
-def overflow() -> Refusal:
-    """Return the refusal of a prompt whose answer leaves the range of float64."""
+def _judged(block: Block, answers: Array, v: Array, variance: Array, mean: Array) -> Answer:
+    """Warn and refuse by the distance v (B, Q, d) of the queries from the examples' mean (B, 1, d).
+
+    variance (B, 1, d) is the examples', with divisor M. One comparison settles the ordinary prompt:
+    every query well inside the examples' spread, and every spread more than rounding.
+    """
+    spread = variance - CONSTANT_SD**2 * (mean * mean)  # (B, 1, d)
+    unbiased = block.example_count / (block.example_count - 1)
+    if np.logical_and.reduce(v * v < EXTRAPOLATION_SD**2 * unbiased * spread, axis=None):
+        return _checked(block, answers)
+    constant = spread <= 0.0  # (B, 1, d)
+    warned = list(constant_columns(block, constant[:, 0]))
+    sd = np.where(constant, np.inf, np.sqrt(variance * unbiased))  # (B, 1, d)
+    far, refused = far_queries(block, v / sd)
+    return _checked(block, answers, warned + far, refused)
+
+
+def _checked(
+    block: Block,
+    answers: Array,
+    warned: Sequence[Warned] = (),
+    refused: Sequence[tuple[int, Refusal]] = (),
+) -> Answer:
+    """Return the answer, with what overflows refused."""
+    modes, solvers = bytearray([Mode.PAPER]) * len(answers), bytearray([Solver.K1]) * len(answers)
+    if not math.isfinite(np.add.reduce(answers, axis=None)):
+        refused = with_overflows(answers, refused)
+    for prompt, _ in refused:
+        answers[prompt], modes[prompt], solvers[prompt] = np.nan, 0, 0
+    return Answer(answers, modes, solvers, warned, refused)
+
+
+def with_overflows(
+    answers: Array, refused: Sequence[tuple[int, Refusal]]
+) -> list[tuple[int, Refusal]]:
+    """Return the refusals, and one more for every other prompt whose answer (B, Q) overflows."""
+    known = {prompt for prompt, _ in refused}
     sentence = "expected numbers whose answer fits a double, got an overflow"
-    return Refusal("NUMERIC_OVERFLOW", "examples", sentence)
+    broken = np.flatnonzero(~np.isfinite(answers).all(axis=1))
+    return [
+        *refused,
+        *(
+            (int(prompt), Refusal("NUMERIC_OVERFLOW", "examples", sentence))
+            for prompt in broken
+            if prompt not in known
+        ),
+    ]
 
 
 def _incomplete(moments: Moments) -> list[Warned]:

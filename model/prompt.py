@@ -1,6 +1,6 @@
 """Prompts of one shape, as every model takes them."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +10,14 @@ from model.moments import Moments
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Examples:
+class Examples(NamedTuple):
     """Labelled examples of B prompts in natural units, every number finite."""
 
     x: Array  # (B, M, d)
     y: Array  # (B, M)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """B prompts of one shape: their contexts, and the queries to answer.
 
     `names` are the features as the caller knows them, for sentences only; empty means positions.
@@ -27,7 +25,7 @@ class Block:
 
     context: Examples | Moments
     queries: Array  # (B, Q, d)
-    names: tuple[str, ...] = field(default=())
+    names: tuple[str, ...] = ()
 
     @property
     def example_count(self) -> int:

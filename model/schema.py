@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from model.refusal import Refusal
 
@@ -16,19 +17,19 @@ class Column:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Schema:
     """The features of a model in order; empty when the model takes any."""
 
     columns: tuple[Column, ...] = ()
     label_unit: str = ""
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names in the model's order."""
         return tuple(column.name for column in self.columns)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Hex SHA-256, first 16 bytes, over name, unit separator, unit, newline of every column.
 

@@ -30,16 +30,19 @@ class Stack:
     queries: Array  # (n, Q, d)
     names: tuple[str, ...]
 
+    def block(self, prompts: NDArray[np.intp]) -> Block:
+        """Return the chosen prompts as a model takes them."""
+        return Block(Examples(self.x[prompts], self.y[prompts]), self.queries[prompts], self.names)
+
 
 def answer_batch(
     request: pb.PredictBatchRequest, artifact: Artifact, limits: Limits, call: Call
 ) -> tuple[pb.PredictBatchResponse, list[Answer]]:
     """Return the response to a batch, and the models' answers it was made from."""
     stack = _stack(request, artifact, limits)
-    forbid = request.options.fallback_policy == pb.FALLBACK_POLICY_FORBID
-    n, Q = stack.queries.shape[:2]
-    predictions = np.full((n, Q), np.nan, "<f8")
-    modes, solvers = np.zeros(n, np.uint8), np.zeros(n, np.uint8)
+    n = len(stack.x)
+    predictions = np.full(stack.queries.shape[:2], np.nan, "<f8")  # (n, Q)
+    modes, solvers = bytearray(n), bytearray(n)
     response = pb.PredictBatchResponse(
         model=artifact.name, model_version=artifact.version, request_id=call.request_id
     )
@@ -50,15 +53,16 @@ def answer_batch(
             _add_error(response, index, refusal)
         if not len(prompts):
             continue
-        context = Examples(stack.x[prompts], stack.y[prompts])
-        answer = artifact.model.answer(Block(context, stack.queries[prompts], stack.names))
-        answer = _without_fallback(answer) if forbid else answer
+        answer = artifact.model.answer(stack.block(prompts))
+        if forbids_fallback(request.options):
+            answer = _without_fallback(answer)
         predictions[prompts] = answer.predictions
-        modes[prompts], solvers[prompts] = answer.modes, answer.solvers
+        for row, index in enumerate(prompts):
+            modes[index], solvers[index] = answer.modes[row], answer.solvers[row]
         _add_remarks(response, prompts, answer)
         answers.append(answer)
-    response.predictions = predictions.tobytes()
-    response.modes, response.solvers = modes.tobytes(), solvers.tobytes()
+    tensors = (predictions.tobytes(), bytes(modes), bytes(solvers))
+    response.predictions, response.modes, response.solvers = tensors
     return response, answers
 
 
@@ -139,10 +143,15 @@ def _first_fault(stack: Stack, index: int) -> Refusal:
 def _without_fallback(answer: Answer) -> Answer:
     """Return the answer with every prompt that only has a mean refused."""
     refused = list(answer.refusals)
-    for row in np.flatnonzero(answer.modes == Mode.MEAN):
-        refused.append((int(row), fallback_forbidden()))
+    for row in [row for row, mode in enumerate(answer.modes) if mode == Mode.MEAN]:
+        refused.append((row, fallback_forbidden()))
         answer.predictions[row], answer.modes[row], answer.solvers[row] = np.nan, 0, 0
-    return Answer(answer.predictions, answer.modes, answer.solvers, answer.warned, tuple(refused))
+    return answer._replace(refusals=refused)
+
+
+def forbids_fallback(options: pb.PredictOptions) -> bool:
+    """Return whether the caller would rather have no answer than a simpler one."""
+    return options.fallback_policy == pb.FALLBACK_POLICY_FORBID
 
 
 def fallback_forbidden() -> Refusal:

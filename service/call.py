@@ -1,6 +1,6 @@
 """One call as a handler sees it: its id and how much time is left."""
 
-import secrets
+import random
 import time
 
 from model.refusal import Refusal
@@ -13,7 +13,7 @@ class Call:
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
-        self.request_id = secrets.token_hex(8)
+        self.request_id = f"{random.getrandbits(64):016x}"
 
     def name(self, request_id: str) -> None:
         """Take the caller's id; refuse one that could not be printed in a log."""

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from service.predict import predict
 from service.settings import Settings, SettingsError
 from service.training import pretrain_foundation
 
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 EXAMPLES = Path(__file__).with_name("demo_data")
 
 
@@ -58,6 +58,7 @@ def serve(**flags: str | None) -> None:
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
     os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "1")  # two series a counter
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # for sigwait, in every thread
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     from model.checkpoint import ArtifactError
     from service.server import Server, StartError  # after the lines above, which it reads
@@ -69,19 +70,11 @@ def serve(**flags: str | None) -> None:
     except (SettingsError, StartError, ArtifactError) as error:
         raise click.ClickException(str(error)) from None
     _announce(settings.host, server.grpc_port, server.metrics_port)
-    asked = threading.Event()
-    received: list[int] = []
-
-    def ask(number: int, _frame: object) -> None:
-        if received:
-            os._exit(130)  # asked twice: now
-        received.append(number)
-        asked.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
-    asked.wait()
-    server.stop(0.0 if received[0] == signal.SIGINT else settings.lame_duck_seconds)
+    received = signal.sigwait(STOP_SIGNALS)
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: os._exit(130))  # asked twice: now
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
 
 
 def _announce(host: str, grpc_port: int, metrics_port: int) -> None:

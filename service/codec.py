@@ -1,7 +1,7 @@
 """Bytes to domain and back: the only reader of a prompt's wire form."""
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
@@ -18,12 +18,12 @@ from sonoba.v1 import predictor_pb2 as pb
 Array = NDArray[np.float64]
 M = TypeVar("M", bound=Message)
 
-DTYPES: dict[int, str] = {
-    pb.DATA_TYPE_UNSPECIFIED: "<f8",
-    pb.DATA_TYPE_FLOAT64: "<f8",
-    pb.DATA_TYPE_FLOAT32: "<f4",
+FLOAT64, FLOAT32 = np.dtype("<f8"), np.dtype("<f4")
+DTYPES: dict[int, np.dtype[Any]] = {
+    pb.DATA_TYPE_UNSPECIFIED: FLOAT64,
+    pb.DATA_TYPE_FLOAT64: FLOAT64,
+    pb.DATA_TYPE_FLOAT32: FLOAT32,
 }
-DIGITS = {"<f8": 8, "<f4": 4}
 
 
 def parse(kind: type[M], wire: bytes) -> M:
@@ -80,14 +80,18 @@ def _varint(wire: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def numbers(message: pb.Matrix | pb.Vector, field: str) -> Array:
-    """Return the numbers (n,) of either encoding, read-only where they are a view of the bytes."""
-    raw = message.raw
+def numbers(message: pb.Matrix | pb.Vector, raw: bytes, field: str) -> Array:
+    """Return the numbers (n,) of either encoding, read-only where they are a view of `raw`."""
     if not raw:
         return np.array(message.values, dtype=np.float64)
     if len(message.values):
         raise Refusal("BAD_SHAPE", field, "expected values or raw, got both")
     return tensor(raw, message.data_type, f"{field}.raw", f"{field}.data_type")
+
+
+def vector_numbers(message: pb.Vector, field: str) -> Array:
+    """Return the numbers (n,) of a vector."""
+    return numbers(message, message.raw, field)
 
 
 def tensor(raw: bytes, data_type: int, field: str, type_field: str) -> Array:
@@ -96,19 +100,22 @@ def tensor(raw: bytes, data_type: int, field: str, type_field: str) -> Array:
     if dtype is None:
         sentence = f"expected FLOAT64 (1) or FLOAT32 (2), got {data_type}"
         raise Refusal("UNKNOWN_ENCODING", type_field, sentence)
-    if len(raw) % DIGITS[dtype]:
-        sentence = f"expected a multiple of {DIGITS[dtype]} bytes, got {len(raw)}"
+    if len(raw) % dtype.itemsize:
+        sentence = f"expected a multiple of {dtype.itemsize} bytes, got {len(raw)}"
         raise Refusal("BAD_SHAPE", field, sentence)
-    return np.frombuffer(raw, dtype).astype(np.float64, copy=False)
+    values: Array = np.frombuffer(raw, dtype)
+    return values if dtype is FLOAT64 else values.astype(np.float64)
 
 
 def matrix(message: pb.Matrix, rows_max: int, limits: Limits, field: str) -> Array:
     """Return a matrix (rows, columns) whose counts and length agree."""
-    rows = validate.count(message.row_count, rows_max, f"{field}.row_count")
+    rows, columns, raw = message.row_count, message.column_count, message.raw
     most = limits.feature_count_max
-    columns = validate.count(message.column_count, most, f"{field}.column_count")
+    if not (0 < rows <= rows_max and 0 < columns <= most):
+        validate.count(rows, rows_max, f"{field}.row_count")
+        validate.count(columns, most, f"{field}.column_count")
     validate.elements(rows * columns, limits)
-    values = numbers(message, field)
+    values = numbers(message, raw, field)
     if len(values) != rows * columns:
         sentence = (
             f"expected {rows * columns} numbers ({rows} rows x {columns} columns), "
@@ -121,7 +128,7 @@ def matrix(message: pb.Matrix, rows_max: int, limits: Limits, field: str) -> Arr
 def example_set(message: pb.ExampleSet, limits: Limits) -> tuple[Array, Array]:
     """Return x (M, d) and y (M,) with agreeing lengths."""
     x = matrix(message.features, limits.example_count_max, limits, "examples.features")
-    y = numbers(message.labels, "examples.labels")
+    y = vector_numbers(message.labels, "examples.labels")
     if len(y) != len(x):
         sentence = f"expected {len(x)} numbers (row_count of examples.features), got {len(y)}"
         raise Refusal("BAD_SHAPE", "examples.labels", sentence)
@@ -141,12 +148,18 @@ def prompt(request: pb.PredictRequest, kind: str, artifact: Artifact, limits: Li
     names = tuple(request.columns)
     positions = validate.schema(artifact, d, names, request.schema_hash)
     validate.enough_examples(artifact, len(y), "examples.features.row_count")
-    validate.finite(x, "examples.features", names)
-    validate.finite(y, "examples.labels")
-    validate.finite(queries, "queries", names)
     if positions is not None:
         x, queries = x[:, positions], queries[:, positions]
-    return Block(Examples(x[None], y[None]), queries[None], artifact.schema.names or names)
+    names = artifact.schema.names or names
+    return Block(Examples(x[None], y[None]), queries[None], names)
+
+
+def check_finite(block: Block) -> None:
+    """Refuse a prompt with NaN or infinity by its place."""
+    if isinstance(block.context, Examples):
+        validate.finite(block.context.x[0], "examples.features", block.names)
+        validate.finite(block.context.y[0], "examples.labels")
+    validate.finite(block.queries[0], "queries", block.names)
 
 
 def _summary_prompt(
@@ -168,7 +181,7 @@ def _summary_prompt(
 
 def sums(message: pb.ExampleSummary, field: str, limits: Limits) -> Sums:
     """Return the sums of a summary whose lengths agree and whose numbers are finite."""
-    d = len(numbers(message.feature_sums, f"{field}.feature_sums"))
+    d = len(vector_numbers(message.feature_sums, f"{field}.feature_sums"))
     validate.count(d, limits.feature_count_max, f"{field}.feature_sums")
     triangle = _part(message, field, "second_moments", d * (d + 1) // 2, optional=True)
     origin = _part(message, field, "origin", d, optional=True)
@@ -194,7 +207,7 @@ def _part(
 ) -> Array:
     """Return one vector of a summary, of the size its features ask for."""
     path = f"{field}.{name}"
-    values = numbers(getattr(message, name), path)
+    values = vector_numbers(getattr(message, name), path)
     if len(values) or not optional:
         validate.equal(len(values), size, path, "by the length of feature_sums")
     validate.finite(values, path)

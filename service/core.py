@@ -6,10 +6,10 @@ import numpy as np
 
 from model.answer import Answer, Mode
 from model.checkpoint import Artifact
-from model.moments import Moments, Sums
+from model.moments import Sums
 from model.refusal import Refusal
 from service import codec, validate
-from service.batch import answer_batch, fallback_forbidden
+from service.batch import answer_batch, fallback_forbidden, forbids_fallback
 from service.call import Call
 from service.describe import describe
 from service.slot import Slots
@@ -17,6 +17,9 @@ from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
 PAGE_SIZE_MAX = 100
+EVIDENCE = {"examples": pb.EVIDENCE_EXAMPLES, "summary": pb.EVIDENCE_SUMMARY}
+MODES = {number: pb.Mode.Name(number) for number in pb.Mode.values()}
+SOLVERS = {number: pb.Solver.Name(number) for number in pb.Solver.values()}
 Observer = Callable[[str, Answer, int], None]
 """Is told the model's name, its answer, and the number of queries a prompt."""
 
@@ -39,19 +42,19 @@ class Predictor:
         """Answer a parsed request; `wire` is what it was parsed from."""
         call.name(request.request_id)
         artifact = self._slots.find(request.model, request.model_version)
-        check_options(request.options, artifact)
+        if request.HasField("options"):
+            check_options(request.options, artifact)
         validate.text(request.group_id, "group_id", validate.LONGEST_GROUP_BYTES)
         kind = codec.one_context(request, wire)
         block = codec.prompt(request, kind, artifact, self._limits)
         answer = artifact.model.answer(block)
         for _, refusal in answer.refusals:
+            codec.check_finite(block)  # NaN and infinity come out as NaN: say where they came in
             raise refusal
-        forbid = request.options.fallback_policy == pb.FALLBACK_POLICY_FORBID
-        if forbid and answer.modes[0] == Mode.MEAN:
+        if answer.modes[0] == Mode.MEAN and forbids_fallback(request.options):
             raise fallback_forbidden()
         self._observe(artifact.name, answer, block.queries.shape[1])
-        summarised = isinstance(block.context, Moments)
-        return _response(answer, artifact, call, summarised)
+        return _response(answer, artifact, call, EVIDENCE[kind])
 
     @np.errstate(all="ignore")
     def predict_batch(self, wire: bytes, call: Call) -> bytes:
@@ -97,7 +100,7 @@ class Predictor:
         other: Sums | None,
     ) -> Sums:
         d = x.shape[1]
-        origin = codec.numbers(request.origin, "origin")
+        origin = codec.vector_numbers(request.origin, "origin")
         label_origin = request.label_origin
         if len(origin):
             validate.equal(len(origin), d, "origin", "column_count of examples.features")
@@ -154,15 +157,15 @@ def check_options(options: pb.PredictOptions, artifact: Artifact) -> None:
 
 
 def _response(
-    answer: Answer, artifact: Artifact, call: Call, summarised: bool
+    answer: Answer, artifact: Artifact, call: Call, evidence: pb.Evidence
 ) -> pb.PredictResponse:
     response = pb.PredictResponse(
         predictions=answer.predictions[0].tolist(),
         model=artifact.name,
         model_version=artifact.version,
-        mode=pb.Mode.Name(answer.modes[0]),
-        solver=pb.Solver.Name(answer.solvers[0]),
-        evidence=pb.EVIDENCE_SUMMARY if summarised else pb.EVIDENCE_EXAMPLES,
+        mode=MODES[answer.modes[0]],
+        solver=SOLVERS[answer.solvers[0]],
+        evidence=evidence,
         request_id=call.request_id,
     )
     for warned in answer.warned:
@@ -170,6 +173,6 @@ def _response(
             code=pb.WarningCode.Name(warned.caution),
             message=warned.sentence,
             field=warned.field,
-            index=warned.index,
+            index=warned.place,
         )
     return response

@@ -12,7 +12,7 @@ class Pools:
 
     def __init__(self, threads: int, max_streams: int) -> None:
         def pool(size: int, name: str) -> futures.ThreadPoolExecutor:
-            return futures.ThreadPoolExecutor(size, thread_name_prefix=f"sonoba-{name}")
+            return futures.ThreadPoolExecutor(size, f"sonoba-{name}")
 
         self.predict = pool(threads, "predict")
         self.streams = pool(max_streams + 1, "stream")  # one more, to refuse

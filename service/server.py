@@ -1,5 +1,6 @@
 """Puts one server together from its settings, starts it and drains it: the composition root."""
 
+import gc
 import logging
 import threading
 from wsgiref.simple_server import WSGIServer
@@ -14,13 +15,15 @@ from prometheus_client.process_collector import ProcessCollector
 
 from model.checkpoint import FOUNDATION_FILE, Artifact, load
 from service.core import Predictor
+from service.counting import counted_stream, counted_unary
 from service.errors import answered
 from service.health import READINESS, Health
-from service.interceptors import PromptMetrics, RpcMetrics
+from service.metrics import ServiceCollector
 from service.pools import Pools, on_pool
 from service.settings import Settings
 from service.slot import Slots
 from service.stream import Streams
+from service.tally import MethodTally, PromptTally
 from service.validate import Limits
 
 log = logging.getLogger("sonoba")
@@ -50,7 +53,10 @@ class Server:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         artifacts = _artifacts(settings)
-        prompts = PromptMetrics(self.registry, artifacts)
+        prompts = PromptTally([artifact.name for artifact in artifacts])
+        tallies = {name: MethodTally("unary", SERVICE, name) for name in UNARY}
+        tallies[STREAM] = MethodTally("bidi_stream", SERVICE, STREAM)
+        self.registry.register(ServiceCollector(list(tallies.values()), prompts, artifacts))
         slots = Slots(artifacts, settings.default_model)
         predictor = Predictor(slots, limits_of(settings), prompts.observe)
         self._streams = Streams(
@@ -60,23 +66,22 @@ class Server:
             settings.default_deadline_seconds,
         )
         self._pools = Pools(settings.threads, settings.max_streams)
-        self._grpc = self._build(predictor)
+        self._grpc = self._build(predictor, tallies)
         self._health = Health(self._grpc, self._pools.admin)
         self._http: tuple[WSGIServer, threading.Thread] | None = None
         self.grpc_port = 0
         self.metrics_port = 0
 
-    def _build(self, predictor: Predictor) -> grpc.Server:
-        metrics = RpcMetrics(self.registry)
-        metrics.prepare(SERVICE, {**dict.fromkeys(UNARY, "unary"), STREAM: "bidi_stream"})
-        server = grpc.server(
-            self._pools.predict, interceptors=[metrics], options=_options(self._settings)
-        )
+    def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> grpc.Server:
+        server = grpc.server(self._pools.predict, options=_options(self._settings))
+        seconds = self._settings.default_deadline_seconds
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
         for name, method in UNARY.items():
-            behaviour = answered(method.__get__(predictor), self._settings.default_deadline_seconds)
-            handlers[name] = grpc.unary_unary_rpc_method_handler(behaviour)
-        stream = on_pool(self._pools.streams, self._streams.predict_stream)
+            behaviour = answered(method.__get__(predictor), seconds)
+            counted = counted_unary(behaviour, tallies[name])
+            handlers[name] = grpc.unary_unary_rpc_method_handler(counted)
+        counted = counted_stream(self._streams.predict_stream, tallies[STREAM])
+        stream = on_pool(self._pools.streams, counted)
         handlers[STREAM] = grpc.stream_stream_rpc_method_handler(stream)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         if self._settings.reflection:
@@ -103,6 +108,8 @@ class Server:
             sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
             raise StartError(f"{sentence} ({error.strerror})") from None
         self.metrics_port = self._http[0].server_port
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         self._grpc.start()
         self._health.set_ready(True)
 

@@ -270,7 +270,7 @@ def test_a_demo_cut_short_leaves_no_server_behind(import_path, tmp_path, number)
         "from service.trial_server import trial_server\n"
         "with trial_server() as address:\n"
         "    print(address, flush=True)\n"
-        "    time.sleep(60)\n"
+        "    while True:\n        time.sleep(0.05)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

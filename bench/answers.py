@@ -1,0 +1,87 @@
+"""The models without the service: time per prompt, beside what a careful user would run instead."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import prompts
+from bench.lab import Lab
+from bench.prompts import BATCH_PROMPTS, SHAPES, Shape
+from bench.spread import Spread
+from model import baselines
+from model.checkpoint import FOUNDATION_FILE, load
+from model.paper import PaperModel
+from model.prompt import Block, Examples
+
+Array = NDArray[np.float64]
+Method = Callable[[Block], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """One way to answer, at one shape, so many prompts at once."""
+
+    name: str
+    shape: Shape
+    prompt_count: int
+    prompt_us: Spread
+
+
+def exact_ridge(block: Block) -> Array:
+    """Answer by one solve with a fixed penalty: centred, not scaled, nothing chosen or checked."""
+    x, y = _rows(block)
+    centre, label_mean = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)
+    u, r = x - centre, (y - label_mean)[..., None]  # (B, M, d), (B, M, 1)
+    slopes = np.linalg.solve(u.mT @ u + np.eye(x.shape[2]), u.mT @ r)  # (B, d, 1)
+    answers: Array = label_mean + ((block.queries - centre) @ slopes)[..., 0]  # (B, Q)
+    return answers
+
+
+def _ridge_cv(block: Block) -> Array:
+    x, y = _rows(block)
+    return baselines.ridge_cv(x, y, block.queries)
+
+
+def _rows(block: Block) -> tuple[Array, Array]:
+    assert isinstance(block.context, Examples)
+    return block.context.x, block.context.y
+
+
+def measure(lab: Lab, tick: Callable[[], None]) -> list[Answering]:
+    """Return the time per prompt alone and in blocks of 256, of models and of ridge."""
+    foundation = load(FOUNDATION_FILE).model
+    rows = []
+    for shape in SHAPES:
+        methods: dict[str, Method] = {
+            "paper": PaperModel(np.eye(shape.d), noise_variance=1.0).answer,
+            "foundation": foundation.answer,
+            "ridge, fixed penalty": exact_ridge,
+            "ridge, penalty by leave-one-out": _ridge_cv,
+        }
+        for name, method in methods.items():
+            for count in (1, BATCH_PROMPTS):
+                spread = _timed(partial(method, prompts.block(shape, count)), lab)
+                per_prompt = Spread(*(seconds / count * 1e6 for seconds in spread))
+                rows.append(Answering(name, shape, count, per_prompt))
+        tick()
+    return rows
+
+
+def _timed(method: Callable[[], object], lab: Lab) -> Spread:
+    """Return the seconds of one call, over repetitions of a slice."""
+    method()
+    begun = time.perf_counter()
+    method()
+    once = max(time.perf_counter() - begun, 1e-7)
+    calls = max(1, round(lab.plan.answer_seconds / once))
+    seconds = []
+    for _ in range(lab.plan.repetitions):
+        begun = time.perf_counter()
+        for _ in range(calls):
+            method()
+        seconds.append((time.perf_counter() - begun) / calls)
+    return Spread.of(seconds)

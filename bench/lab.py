@@ -1,0 +1,122 @@
+"""One measurement after another: contenders take turns, and every call is accounted for."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import machine, prompts
+from bench.load import Load, Target
+from bench.servers import Server
+from bench.spread import Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to look: repetitions of every pair, seconds of every slice, and the counts."""
+
+    repetitions: int = 9
+    slice_seconds: float = 0.8
+    latency_calls: int = 2000
+    memory_calls: int = 100_000
+    start_count: int = 9
+    answer_seconds: float = 0.3
+
+
+QUICK = Plan(
+    repetitions=5,
+    slice_seconds=0.08,
+    latency_calls=100,
+    memory_calls=4000,
+    start_count=5,
+    answer_seconds=0.01,
+)
+
+
+class Contender(NamedTuple):
+    """A server and what it is asked."""
+
+    server: Server
+    target: Target
+
+
+class Sample(NamedTuple):
+    """One slice of load on one server."""
+
+    rate: float  # calls per second
+    cpu_us: float  # of the server, a call
+    server_share: float  # of the server's core: near 1 when it is what limits
+    generator_share: float  # of the generator's core: far below 1, or it limits
+
+
+class Lab:
+    """The load, the cores, and the count of calls sent and answered OK."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.cores = machine.cores()
+        self.load = Load(self.cores.generator)
+        self._bodies = itertools.count()
+        self.sent = 0
+        self.ok = 0
+
+    def contender(self, server: Server, message: bytes, method: str = prompts.PREDICT) -> Contender:
+        """Return a server with a request, which is written to a file of its own."""
+        body = self.folder / f"body-{next(self._bodies)}"
+        body.write_bytes(prompts.framed(message))
+        return Contender(server, Target(server.port, method, body))
+
+    def slice(self, contender: Contender, calls: int, log: Path | None = None) -> Sample:
+        """Send calls to a contender and return what they cost; count those answered OK."""
+        server = contender.server
+        answered = server.ok_count()
+        used = server.cpu_seconds()
+        shot = self.load.fire(contender.target, calls, log)
+        used = server.cpu_seconds() - used
+        self.sent += shot.calls
+        self.ok += server.ok_count() - answered
+        return Sample(
+            shot.rate,
+            used / shot.calls * 1e6,
+            used / shot.seconds,
+            shot.generator_seconds / shot.seconds,
+        )
+
+    def in_turns(self, contenders: Mapping[str, Contender]) -> dict[str, list[Sample]]:
+        """Return the slices of every contender, interleaved: A B A B in one run."""
+        calls = {name: self._calls(one) for name, one in contenders.items()}
+        samples: dict[str, list[Sample]] = {name: [] for name in contenders}
+        for _ in range(self.plan.repetitions):
+            for name, one in contenders.items():
+                samples[name].append(self.slice(one, calls[name]))
+        return samples
+
+    def _calls(self, contender: Contender) -> int:
+        """Return how many calls fill a slice; also warms the server up."""
+        calls = 32
+        for _ in range(2):  # 32 calls gauge the slowest request, and far too little of a fast one
+            rate = self.slice(contender, min(calls, 500)).rate
+            calls = max(32, round(rate * self.plan.slice_seconds))
+        return calls
+
+
+class Cost(NamedTuple):
+    """What a server's slices say together."""
+
+    rate: Spread  # calls per second
+    cpu_us: Spread
+    server_share: Spread
+    generator_share: Spread
+
+    @classmethod
+    def of(cls, samples: list[Sample]) -> "Cost":
+        """Return the spreads of slices."""
+        return cls(*(Spread.of(column) for column in zip(*samples, strict=True)))
+
+
+def ratio(ours: list[Sample], theirs: list[Sample], field: str) -> Spread:
+    """Return ours ÷ theirs of a field, pair by pair in the order they ran."""
+    pairs = zip(ours, theirs, strict=True)
+    return Spread.of(getattr(a, field) / max(getattr(b, field), 1e-9) for a, b in pairs)

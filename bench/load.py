@@ -1,0 +1,101 @@
+"""The load generator: h2load with a framed body, or the Python one where it is absent.
+
+A fixed number of calls a run, so that each is answered and can be counted on the server:
+h2load itself sees HTTP 200 for a gRPC error too.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+CONNECTIONS = 8
+STREAMS = 8
+FRAME_WINDOW_BITS = 24  # 16 MiB: no answer waits for flow control
+H2LOAD_MISSING = (
+    "h2load is absent (Debian: nghttp2-client): a Python generator stands in. It takes as much "
+    "processor time as the server, so calls/s are understated and their ratios too kind; read the "
+    "processor time per call instead."
+)
+
+
+class Shot(NamedTuple):
+    """One run of the generator: how long it took, and what it cost on its own core."""
+
+    calls: int
+    seconds: float
+    generator_seconds: float
+    failed: int
+
+    @property
+    def rate(self) -> float:
+        """Calls per second."""
+        return self.calls / self.seconds
+
+
+class Target(NamedTuple):
+    """Where to send what: a port, a method, and a file with the framed request."""
+
+    port: int
+    method: str
+    body: Path
+
+
+class Load:
+    """Sends calls from one core."""
+
+    def __init__(self, core: int) -> None:
+        self._core = core
+        self._h2load = shutil.which("h2load")
+
+    @property
+    def name(self) -> str:
+        """`h2load` or `python`."""
+        return "h2load" if self._h2load else "python"
+
+    def fire(self, target: Target, calls: int, log: Path | None = None) -> Shot:
+        """Send calls with 64 in flight over 8 connections; with a log, one after the other."""
+        clients, streams = (1, 1) if log else (CONNECTIONS, STREAMS)
+        calls = max(calls, clients)
+        if log is not None:
+            log.unlink(missing_ok=True)  # h2load appends
+        if self._h2load is None:
+            return self._fire_python(target, calls, clients * streams, log)
+        command = [
+            *(self._h2load, f"-n{calls}", f"-c{clients}", f"-m{streams}", "-t1"),
+            *(f"-w{FRAME_WINDOW_BITS}", f"-W{FRAME_WINDOW_BITS}"),
+            *("-H", "content-type: application/grpc", "-H", "te: trailers"),
+            *("-d", str(target.body), *([f"--log-file={log}"] if log else [])),
+            f"http://127.0.0.1:{target.port}{target.method}",
+        ]
+        text, used = self._run(command)
+        rate = re.search(r"([\d.]+) req/s", text)
+        done = re.search(r"(\d+) succeeded", text)
+        if rate is None or done is None:
+            raise RuntimeError(f"expected h2load's summary, got {text[-300:]!r}")
+        return Shot(calls, calls / float(rate[1]), used, calls - int(done[1]))
+
+    def _fire_python(self, target: Target, calls: int, in_flight: int, log: Path | None) -> Shot:
+        address = f"127.0.0.1:{target.port}"
+        command = [
+            *(sys.executable, "-m", "bench.generator", address, target.method),
+            *(str(target.body), str(calls), str(in_flight), *([str(log)] if log else [])),
+        ]
+        text, used = self._run(command)
+        seconds, failed = text.split()
+        return Shot(calls, float(seconds), used, int(failed))
+
+    def _run(self, command: list[str]) -> tuple[str, float]:
+        """Run a command on the generator's core; return what it printed and its CPU seconds."""
+        before = os.times()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            os.sched_setaffinity(process.pid, {self._core})
+            text, _ = process.communicate(timeout=600)
+        if process.returncode:
+            raise RuntimeError(f"{Path(command[0]).name} ended with {process.returncode}")
+        after = os.times()
+        used = after.children_user + after.children_system
+        return text, used - before.children_user - before.children_system

@@ -1,0 +1,56 @@
+"""The machine: its cores, what it is, and what a process has used (Linux: /proc and affinity)."""
+
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+TICKS = os.sysconf("SC_CLK_TCK")  # of /proc/PID/stat, a second
+LIBRARIES = ("grpcio", "numpy", "protobuf", "prometheus-client")
+
+
+class Cores(NamedTuple):
+    """Where the server runs, and where the load comes from."""
+
+    server: int
+    generator: int
+    all: tuple[int, ...]
+
+    @property
+    def apart(self) -> bool:
+        """Whether server and generator have a core each."""
+        return self.server != self.generator
+
+
+def cores() -> Cores:
+    """Return the first two cores this process may use; on a machine of one they are the same."""
+    allowed = tuple(sorted(os.sched_getaffinity(0)))
+    return Cores(allowed[0], allowed[min(1, len(allowed) - 1)], allowed)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of all threads of a process, user and system, to 1/100 s."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_mb(pid: int, field: str = "VmRSS") -> float:
+    """Return the resident memory of a process in MB of 10^6 bytes; `VmHWM` is its peak."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    line = next(line for line in lines if line.startswith(f"{field}:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def describe() -> dict[str, object]:
+    """Return what the numbers belong to; neither a host's name nor a path."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cores": len(cores().all),
+        "cpu": names[0] if names else platform.machine(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "python": sys.version.split()[0],
+        **{name: metadata.version(name) for name in LIBRARIES},
+    }

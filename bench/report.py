@@ -1,0 +1,96 @@
+"""Everything measured in one run: the promises it is held to, and its form as JSON."""
+
+from dataclasses import dataclass, field, fields, is_dataclass
+
+from bench.answers import Answering
+from bench.batch import Batch
+from bench.floor import Floor
+from bench.kinds import Kind
+from bench.memory import Memory
+from bench.prompts import BATCH_PROMPTS, SHAPES
+from bench.spread import Spread
+from bench.start import Latency
+
+FLOOR_GATES = dict(zip(SHAPES, (0.70, 0.70, 0.60), strict=True))
+BATCH_GATE = 40.0
+MEMORY_GATE_MB = 90.0
+GROWTH_GATE = 0.05
+START_GATE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One promise: the number it is about, the bound, and whether it holds."""
+
+    name: str
+    measured: float
+    bound: str
+    ok: bool
+
+
+@dataclass(slots=True)
+class Report:
+    """The results of one run."""
+
+    machine: dict[str, object]
+    quick: bool
+    generator: str
+    pinned: bool
+    sent: int = 0
+    answered_ok: int = 0
+    floor: list[Floor] = field(default_factory=list)
+    kinds: list[Kind] = field(default_factory=list)
+    batch: list[Batch] = field(default_factory=list)
+    memory: Memory | None = None
+    start_seconds: Spread | None = None
+    latency: list[Latency] = field(default_factory=list)
+    answers: list[Answering] = field(default_factory=list)
+
+    def gates(self) -> list[Gate]:
+        """Return every promise of this run."""
+        gates = [
+            _at_least(f"{row.model} {row.shape} ÷ echo", row.decisive, FLOOR_GATES[row.shape])
+            for row in self.floor
+            if row.model == "paper"  # `foundation` has a table, and no bound yet
+        ]
+        for row in self.batch:
+            if row.shape == SHAPES[0]:
+                name = f"{row.model} {row.shape}, batch of {BATCH_PROMPTS} ÷ one by one"
+                gates.append(_at_least(name, row.gain.median, BATCH_GATE))
+        if self.memory is not None:
+            calls = self.memory.calls[-1]
+            resident, growth = self.memory.resident_mb[-1], self.memory.growth
+            gates.append(_at_most(f"MB resident after {calls} calls", resident, MEMORY_GATE_MB))
+            name = f"growth from {self.memory.calls[0]} to {calls} calls"
+            gates.append(_at_most(name, growth, GROWTH_GATE))
+        if self.start_seconds is not None:
+            seconds = self.start_seconds.median
+            gates.append(_at_most("seconds to the first right answer", seconds, START_GATE_SECONDS))
+        gates.append(_at_most("calls not answered OK", self.sent - self.answered_ok, 0))
+        return gates
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as plain objects; a spread becomes median, low, high."""
+        entries: dict[str, object] = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {**entries, "gates": _plain(self.gates())}
+
+
+def _at_least(name: str, measured: float, bound: float) -> Gate:
+    return Gate(name, measured, f">= {bound:g}", measured >= bound)
+
+
+def _at_most(name: str, measured: float, bound: float) -> Gate:
+    return Gate(name, measured, f"<= {bound:g}", measured <= bound)
+
+
+def _plain(value: object) -> object:
+    """Return dataclasses and named tuples as dictionaries, sequences as lists."""
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(part) for name, part in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return value

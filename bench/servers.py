@@ -1,0 +1,140 @@
+"""Server processes, each on the cores it is given, and what they say of their calls."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from bench import machine
+
+ROOT = Path(__file__).parents[1]
+HANDLED = re.compile(r"^grpc_server_handled_total\{(.*)\} (\S+)$", re.MULTILINE)
+ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
+
+
+class Server:
+    """A running server process; a context manager that stops it."""
+
+    def __init__(self, command: list[str], cores: Collection[int]) -> None:
+        paths = os.pathsep.join(str(path) for path in (ROOT, ROOT / "client"))
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the server
+        self.begun = time.perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        os.sched_setaffinity(self._process.pid, cores)  # its threads are not yet born: they inherit
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._log.close()
+
+    @property
+    def port(self) -> int:
+        """The port of its calls."""
+        raise NotImplementedError
+
+    def ok_count(self) -> int:
+        """Return how many prompts' calls it has answered OK since its start."""
+        raise NotImplementedError
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time it has used."""
+        return machine.cpu_seconds(self._process.pid)
+
+    def memory_mb(self, field: str = "VmRSS") -> float:
+        """Return its resident memory."""
+        return machine.memory_mb(self._process.pid, field)
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._log.seek(0)
+            raise RuntimeError(f"expected a server's port, got its end: {self._log.read()[-2000:]}")
+        return line
+
+    def call(self, method: str, message: bytes = b"") -> bytes:
+        """Return the answer to one call of our own."""
+        options = [("grpc.max_send_message_length", -1)]
+        with grpc.insecure_channel(f"127.0.0.1:{self.port}", options=options) as channel:
+            stub: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+            return stub(message, timeout=60, wait_for_ready=True)
+
+
+class Service(Server):
+    """`sonoba serve` on free ports; counts by its own /metrics."""
+
+    def __init__(self, cores: Collection[int], model_files: Iterable[Path] = ()) -> None:
+        files = ",".join(map(str, model_files))
+        flags = ["--grpc-port", "0", "--metrics-port", "0", "--model-files", files]
+        super().__init__(["service.cli", "serve", *flags], cores)
+        self._ports = [self._port("predictions"), self._port("metrics")]
+
+    def _port(self, caption: str) -> int:
+        while True:
+            line = self._line()
+            found = ADDRESS.search(line)
+            if caption in line and found:
+                return int(found[1])
+
+    @property
+    def port(self) -> int:
+        """The port of its calls."""
+        return self._ports[0]
+
+    def ok_count(self) -> int:
+        """Return the calls of Predict and PredictBatch that ended OK, by /metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[1]}/metrics") as page:
+            text = page.read().decode()
+        return sum(
+            int(float(value))
+            for labels, value in HANDLED.findall(text)
+            if 'grpc_code="OK"' in labels and 'grpc_method="Predict' in labels
+        )
+
+
+class Echo(Server):
+    """`python -m bench.echo`: the bare server, or the service's core on a bare server."""
+
+    def __init__(self, cores: Collection[int], *flags: str) -> None:
+        super().__init__(["bench.echo", *flags], cores)
+        self._port = int(self._line())
+
+    @property
+    def port(self) -> int:
+        """The port of its calls."""
+        return self._port
+
+    def ok_count(self) -> int:
+        """Return how many calls it has answered."""
+        return int(self.call("/bench.Echo/Count"))

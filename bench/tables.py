@@ -1,0 +1,121 @@
+"""The report as a person reads it."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from bench.prompts import BATCH_PROMPTS, SHAPES
+from bench.report import Report
+from bench.spread import Spread
+
+SPREAD = "median (low-high)"
+
+
+def tables(report: Report) -> Iterator[Table]:
+    """Yield the tables in the order they should be read, the gates last."""
+    yield _floor(report)
+    yield _batch(report)
+    yield _kinds(report)
+    yield _latency(report)
+    yield _memory(report)
+    yield _answers(report)
+    yield _gates(report)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left")
+    return table
+
+
+def _floor(report: Report) -> Table:
+    table = _table(
+        f"The service against a bare grpcio echo of the same bytes, {SPREAD}",
+        *("model, shape", "calls/s ÷ echo", "CPU, echo ÷ service"),
+        *("calls/s", "echo", "µs CPU a call", "echo", "server busy", "generator busy"),
+    )
+    for row in report.floor:
+        table.add_row(
+            f"{row.model} {row.shape}",
+            row.rate_ratio.text(),
+            row.cpu_ratio.text(),
+            f"{row.service.rate.median:.0f}",
+            f"{row.echo.rate.median:.0f}",
+            f"{row.service.cpu_us.median:.0f}",
+            f"{row.echo.cpu_us.median:.0f}",
+            f"{row.service.server_share.median:.0%}, echo {row.echo.server_share.median:.0%}",
+            f"{row.service.generator_share.median:.0%}, echo {row.echo.generator_share.median:.0%}",
+        )
+    return table
+
+
+def _batch(report: Report) -> Table:
+    table = _table(
+        f"{BATCH_PROMPTS} prompts in a call against one a call, {SPREAD}",
+        *("model, shape", "prompts/s, ÷ one by one", "one by one", "in batches"),
+        *("µs CPU a prompt, one by one", "in batches"),
+    )
+    for row in report.batch:
+        table.add_row(
+            f"{row.model} {row.shape}",
+            row.gain.text(1),
+            f"{row.unary.rate.median:,.0f}",
+            f"{row.batch.rate.median * BATCH_PROMPTS:,.0f}",
+            f"{row.unary.cpu_us.median:.0f}",
+            f"{row.batch.cpu_us.median / BATCH_PROMPTS:.1f}",
+        )
+    return table
+
+
+def _kinds(report: Report) -> Table:
+    table = _table(
+        f"The same core (`paper`) on every kind of server, {SPREAD}",
+        *("kind, cores, shape", "calls/s ÷ 4 threads pinned", "CPU a call ÷ the same"),
+        *("calls/s", "µs CPU a call"),
+    )
+    for row in report.kinds:
+        table.add_row(
+            f"{row.name}, {'pinned' if row.pinned else 'free'}, {row.shape}",
+            row.rate_ratio.text(),
+            row.cpu_ratio.text(),
+            f"{row.cost.rate.median:.0f}",
+            f"{row.cost.cpu_us.median:.0f}",
+        )
+    return table
+
+
+def _latency(report: Report) -> Table:
+    table = _table("One call in flight", "model, shape", "p50 ms", "p99 ms")
+    for row in report.latency:
+        table.add_row(f"{row.model} {row.shape}", f"{row.p50_ms:.2f}", f"{row.p99_ms:.2f}")
+    return table
+
+
+def _memory(report: Report) -> Table:
+    table = _table("Resident memory of one server, both models at (16,5)", "calls", "MB")
+    if report.memory is not None:
+        table.add_row("none yet", f"{report.memory.idle_mb:.1f}")
+        for calls, resident in zip(report.memory.calls, report.memory.resident_mb, strict=True):
+            table.add_row(f"{calls:,}", f"{resident:.1f}")
+        table.add_row("peak", f"{report.memory.peak_mb:.1f}")
+    return table
+
+
+def _answers(report: Report) -> Table:
+    headings = [f"{shape}{by}" for shape in SHAPES for by in ("", f" in {BATCH_PROMPTS}s")]
+    table = _table("µs a prompt without the service, median", "method", *headings)
+    spreads: dict[str, list[Spread]] = {}
+    for row in report.answers:
+        spreads.setdefault(row.name, []).append(row.prompt_us)
+    for name, found in spreads.items():
+        table.add_row(name, *(f"{spread.median:.1f}" for spread in found))
+    return table
+
+
+def _gates(report: Report) -> Table:
+    table = _table("Gates", "promise", "measured", "bound", "")
+    for gate in report.gates():
+        verdict = "[green]ok[/]" if gate.ok else "[bold red]MISSED[/]"
+        table.add_row(gate.name, f"{gate.measured:.3g}", gate.bound, verdict)
+    return table

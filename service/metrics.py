@@ -1,0 +1,96 @@
+"""The tallies as Prometheus sees them; nothing is set anywhere else."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+
+import grpc
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from model.answer import Mode, Solver
+from model.checkpoint import Artifact
+from service.tally import BUCKETS, MethodTally, PromptTally
+
+Values = Mapping[tuple[str, ...], int]
+METHOD = ("grpc_type", "grpc_service", "grpc_method")
+
+
+class ServiceCollector(Collector):
+    """Turns tallies into metric families on every scrape."""
+
+    def __init__(
+        self,
+        calls: Sequence[MethodTally],
+        prompts: PromptTally,
+        artifacts: Sequence[Artifact],
+    ) -> None:
+        self._calls = calls
+        self._prompts = prompts
+        self._artifacts = artifacts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family of one snapshot."""
+        yield from _call_families(self._calls)
+        yield from self._prompt_families()
+        served = GaugeMetricFamily(
+            "sonoba_model_info", "1 for every model in force.", labels=("model", "version", "kind")
+        )
+        for artifact in self._artifacts:
+            kind = artifact.model.mode.name.lower()
+            served.add_metric((artifact.name, artifact.version, kind), 1)
+        yield served
+
+    def _prompt_families(self) -> Iterator[Metric]:
+        tally = self._prompts
+        with tally.lock:
+            prompts, queries = dict(tally.prompts), dict(tally.queries)
+            solvers = dict(tally.solvers)
+        text = "Prompts answered, by model and by what really answered."
+        yield _counter(
+            "sonoba_prompts",
+            text,
+            ("model", "mode"),
+            {(model, Mode(mode).name.lower()): n for (model, mode), n in prompts.items()},
+        )
+        named: Values = {(model,): n for model, n in queries.items()}
+        yield _counter("sonoba_queries", "Queries answered.", ("model",), named)
+        text = "Prompts answered, by how the layers reached the answer."
+        named = {(Solver(solver).name.lower(),): n for solver, n in solvers.items()}
+        yield _counter("sonoba_solver", text, ("solver",), named)
+
+
+def _call_families(tallies: Sequence[MethodTally]) -> Iterator[Metric]:
+    started: Values = {tally.labels: tally.started for tally in tallies}
+    yield _counter("grpc_server_started", "Calls begun.", METHOD, started)
+    received: Values = {tally.labels: tally.received for tally in tallies}
+    yield _counter("grpc_server_msg_received", "Messages received.", METHOD, received)
+    sent: Values = {tally.labels: tally.sent for tally in tallies}
+    yield _counter("grpc_server_msg_sent", "Messages sent.", METHOD, sent)
+    handled: Values = {
+        (*tally.labels, _code_name(code)): n
+        for tally in tallies
+        for code, n in tally.handled.items()
+    }
+    text = "Calls ended, by status code."
+    yield _counter("grpc_server_handled", text, (*METHOD, "grpc_code"), handled)
+    name, text = "grpc_server_handling_seconds", "Time from a call's start to its end."
+    seconds = HistogramMetricFamily(name, text, labels=METHOD)
+    bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+    for tally in tallies:
+        with tally.lock:
+            counts, total = list(accumulate(tally.buckets)), tally.seconds
+        seconds.add_metric(tally.labels, list(zip(bounds, counts, strict=True)), total)
+    yield seconds
+
+
+def _counter(name: str, text: str, labels: tuple[str, ...], values: Values) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for named, value in values.items():
+        family.add_metric(named, value)
+    return family
+
+
+def _code_name(code: grpc.StatusCode) -> str:
+    """Return a code as Go writes it: DEADLINE_EXCEEDED is DeadlineExceeded."""
+    return "OK" if code is grpc.StatusCode.OK else code.name.title().replace("_", "")

@@ -1,0 +1,77 @@
+"""What is counted of calls and prompts: plain numbers, turned into metrics when Prometheus asks.
+
+A counter of the metrics library takes a lock and a dozen function calls for each increment, and one
+answer moves eight of them; here one lock guards all that one event moves.
+"""
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+
+import grpc
+
+from model.answer import Answer, Mode, Solver
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class MethodTally:
+    """The calls of one method; the names are those of go-grpc-prometheus."""
+
+    def __init__(self, kind: str, service: str, method: str) -> None:
+        self.labels = (kind, service, method)
+        self.lock = threading.Lock()
+        self.started = 0
+        self.received = 0
+        self.sent = 0
+        self.handled = dict.fromkeys(grpc.StatusCode, 0)
+        self.seconds = 0.0
+        self.buckets = [0] * (len(BUCKETS) + 1)  # calls by the first bound they do not exceed
+
+    def begin(self, received: int) -> None:
+        """Count a call that begins."""
+        with self.lock:
+            self.started += 1
+            self.received += received
+
+    def message(self, received: int, sent: int) -> None:
+        """Count messages of a stream."""
+        with self.lock:
+            self.received += received
+            self.sent += sent
+
+    def end(self, code: grpc.StatusCode, seconds: float, sent: int) -> None:
+        """Count a call that ends."""
+        place = bisect_left(BUCKETS, seconds)
+        with self.lock:
+            self.handled[code] += 1
+            self.sent += sent
+            self.seconds += seconds
+            self.buckets[place] += 1
+
+
+class PromptTally:
+    """The prompts and queries of every model, by what really answered and how."""
+
+    def __init__(self, models: Iterable[str]) -> None:
+        self.lock = threading.Lock()
+        self.prompts = {(model, int(mode)): 0 for model in models for mode in Mode}
+        self.queries = dict.fromkeys(models, 0)
+        self.solvers = {int(solver): 0 for solver in Solver}
+
+    def observe(self, model: str, answer: Answer, query_count: int) -> None:
+        """Count a block of answers; refused prompts are not among them."""
+        if len(answer.modes) == 1:
+            return self._count(model, answer.modes[0], answer.solvers[0], 1, query_count)
+        for (mode, solver), count in Counter(
+            zip(answer.modes, answer.solvers, strict=True)
+        ).items():
+            if mode:
+                self._count(model, mode, solver, count, count * query_count)
+
+    def _count(self, model: str, mode: int, solver: int, prompts: int, queries: int) -> None:
+        with self.lock:
+            self.prompts[model, mode] += prompts
+            self.solvers[solver] += prompts
+            self.queries[model] += queries
