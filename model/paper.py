@@ -101,7 +101,8 @@ class PaperModel:
         u, v = x - centre, block.queries - centre  # (B, M, d), (B, Q, d)
         g = (labels - label_mean) @ u  # (B, 1, d)
         answers = label_mean + g @ A @ v.mT  # (B, 1, Q) A is symmetric
-        return _judged(block, answers[:, 0], v, average @ (u * u), centre)
+        variance = np.einsum("bmd,bmd->bd", u, u)[:, None] * (1.0 / x.shape[1])  # (B, 1, d)
+        return _judged(block, answers[:, 0], v, variance, centre)
 
     def _from_moments(self, block: Block, moments: Moments) -> Answer:
         M, mean, label_mean = moments.count, moments.mean, moments.label_mean[:, None]
