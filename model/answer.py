@@ -1,6 +1,7 @@
 """What a model gives back for a block of prompts."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -60,3 +61,25 @@ class Answer(NamedTuple):
     solvers: bytearray  # (B,) Solver
     warned: Sequence[Warned] = ()
     refusals: Sequence[tuple[int, Refusal]] = ()
+
+
+def settled(
+    answers: Array,
+    modes: bytearray,
+    solvers: bytearray,
+    warned: Sequence[Warned],
+    refused: Sequence[tuple[int, Refusal]],
+) -> Answer:
+    """Return the answers (B, Q) with refused prompts blanked, those that overflow among them."""
+    if not math.isfinite(np.add.reduce(answers, axis=None)):
+        refused = [*refused, *_overflows(answers, {prompt for prompt, _ in refused})]
+    for prompt, _ in refused:
+        answers[prompt], modes[prompt], solvers[prompt] = np.nan, 0, 0
+    return Answer(answers, modes, solvers, warned, refused)
+
+
+def _overflows(answers: Array, known: set[int]) -> Iterator[tuple[int, Refusal]]:
+    sentence = "expected numbers whose answer fits a double, got an overflow"
+    for prompt in np.flatnonzero(~np.isfinite(answers).all(axis=1)):
+        if prompt not in known:
+            yield int(prompt), Refusal("NUMERIC_OVERFLOW", "examples", sentence)

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.answer import Answer, Caution, Mode, Solver, Warned
+from model.answer import Answer, Caution, Mode, Solver, Warned, settled
 from model.hygiene import constant_columns, far_queries
 from model.ladder import Spectrum, climb
 from model.layers import Steps, inverse_polynomial
 from model.moments import Moments
-from model.paper import with_overflows
 from model.prompt import Block
 from model.refusal import Refusal
 from model.standardise import Standardised, standardise
@@ -54,11 +53,7 @@ class FoundationModel:
         modes = bytearray([Mode.FOUNDATION]) * len(answers)
         for prompt in np.flatnonzero(prompts.label_constant | prompts.constant.all(axis=1)):
             modes[prompt], solvers[prompt] = Mode.MEAN, Solver.NONE
-        if not math.isfinite(np.add.reduce(answers, axis=None)):
-            refused = with_overflows(answers, refused)
-        for row, _ in refused:
-            answers[row], modes[row], solvers[row] = np.nan, 0, 0
-        return Answer(answers, modes, solvers, warned, refused)
+        return settled(answers, modes, solvers, warned, refused)
 
     def _spectrum(self, prompts: Standardised) -> tuple[Spectrum, NDArray[np.bool_]]:
         """Return the prompts in their eigenbasis with λ chosen, and which have full rank (B,)."""
@@ -72,7 +67,7 @@ class FoundationModel:
             loss = _cross_validated(prompts, g, b, solved)  # (B, K)
         else:
             loss = _leave_one_out(prompts.rows @ vectors, prompts.labels, b, solved)  # (B, K)
-        chosen = grid[self._penalised(loss, prompts.count, alive).argmin(axis=1)]  # (B,)
+        chosen = grid[_penalised(grid, loss, prompts.count, alive).argmin(axis=1)]  # (B,)
         lifted = g + chosen[:, None]  # (B, d) t = g + λ
         spectrum = Spectrum(
             count=prompts.count,
@@ -96,11 +91,12 @@ class FoundationModel:
         inverse: Array = inverse_polynomial(lifted / rho, self.steps) / rho  # (B, d)
         return inverse
 
-    def _penalised(self, loss: Array, count: int, alive: NDArray[np.intp]) -> Array:
-        """Return (M/2) ln(loss) + ln(λ/d)² (B, K): a short prompt alone cannot tell λ well."""
-        penalty = np.log(np.array(self.lambda_grid) / alive[:, None]) ** 2  # (B, K)
-        score: Array = 0.5 * count * np.log(np.maximum(loss, SMALLEST_LOSS)) + penalty
-        return score
+
+def _penalised(grid: Array, loss: Array, count: int, alive: NDArray[np.intp]) -> Array:
+    """Return (M/2) ln(loss) + ln(λ/d)² (B, K): a short prompt alone cannot tell λ well."""
+    penalty = np.log(grid / alive[:, None]) ** 2  # (B, K)
+    score: Array = 0.5 * count * np.log(np.maximum(loss, SMALLEST_LOSS)) + penalty
+    return score
 
 
 def _eigen(gram: Array) -> tuple[Array, Array]:

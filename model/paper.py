@@ -5,14 +5,13 @@ label noise σ² and task variance τ², Γ = (1+1/M)Λ + (tr Λ + σ²/τ²)/M 
 length M (derived in docs/model.md, section 1).
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.answer import Answer, Caution, Mode, Solver, Warned
+from model.answer import Answer, Caution, Mode, Solver, Warned, settled
 from model.hygiene import EXTRAPOLATION_SD, constant_columns, far_queries
 from model.moments import Moments
 from model.prompt import Block
@@ -95,7 +94,7 @@ class PaperModel:
         x, y = block.context
         A, average = self._for(x.shape[1])
         if not self._centred:
-            return _checked(block, ((y[:, None] @ x) @ A @ block.queries.mT)[:, 0])
+            return _checked(block, predict(A * x.shape[1], x, y, block.queries))
         labels = y[:, None]  # (B, 1, M)
         centre, label_mean = average @ x, labels @ average.T  # (B, 1, d), (B, 1, 1)
         u, v = x - centre, block.queries - centre  # (B, M, d), (B, Q, d)
@@ -142,29 +141,9 @@ def _checked(
     refused: Sequence[tuple[int, Refusal]] = (),
 ) -> Answer:
     """Return the answer, with what overflows refused."""
-    modes, solvers = bytearray([Mode.PAPER]) * len(answers), bytearray([Solver.K1]) * len(answers)
-    if not math.isfinite(np.add.reduce(answers, axis=None)):
-        refused = with_overflows(answers, refused)
-    for prompt, _ in refused:
-        answers[prompt], modes[prompt], solvers[prompt] = np.nan, 0, 0
-    return Answer(answers, modes, solvers, warned, refused)
-
-
-def with_overflows(
-    answers: Array, refused: Sequence[tuple[int, Refusal]]
-) -> list[tuple[int, Refusal]]:
-    """Return the refusals, and one more for every other prompt whose answer (B, Q) overflows."""
-    known = {prompt for prompt, _ in refused}
-    sentence = "expected numbers whose answer fits a double, got an overflow"
-    broken = np.flatnonzero(~np.isfinite(answers).all(axis=1))
-    return [
-        *refused,
-        *(
-            (int(prompt), Refusal("NUMERIC_OVERFLOW", "examples", sentence))
-            for prompt in broken
-            if prompt not in known
-        ),
-    ]
+    B = len(block.queries)
+    modes, solvers = bytearray([Mode.PAPER]) * B, bytearray([Solver.K1]) * B
+    return settled(answers, modes, solvers, warned, refused)
 
 
 def _incomplete(moments: Moments) -> list[Warned]:

@@ -29,7 +29,7 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     "torch": {"model/pretrain/"},
     "model.pretrain": {"model/pretrain/", "service/cli.py", "service/training.py"},
     "prometheus_client": {
-        *("service/metrics.py", "service/interceptors.py", "service/server.py"),
+        *("service/metrics.py", "service/server.py"),
         *("monitoring/exporter.py", "bench/"),
     },
     "sonoba.v1": {"client/sonoba/", "bench/", *(f"service/{noun}.py" for noun in WIRE)},

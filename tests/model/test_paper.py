@@ -7,6 +7,7 @@ from model.answer import Caution, Mode
 from model.moments import Sums
 from model.paper import PaperModel, predict
 from model.prompt import Block, Examples
+from model.tokens import paper_prediction
 
 COVARIANCE = np.array([[2.0, 0.5], [0.5, 1.0]])
 
@@ -22,6 +23,20 @@ def test_the_weights_are_the_papers_gamma_inverse():
     weights = PaperModel(COVARIANCE).weights(N)
 
     np.testing.assert_allclose(weights, np.linalg.inv(gamma), rtol=1e-12)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_the_model_answers_like_the_papers_matrix_token_by_token(centred):
+    rng = np.random.default_rng(9)
+    x, y, queries = rng.normal(2, 1, (12, 2)), rng.normal(5, 2, 12), rng.normal(2, 1, (3, 2))
+    model = PaperModel(COVARIANCE, 0.1, centred=centred)
+
+    answers = model.answer(block(x, y, queries)).predictions[0]
+
+    centre, mean, terms = (x.mean(0), y.mean(), 11) if centred else (0.0, 0.0, 12)
+    A = model.weights(terms) * 12 / terms  # the matrix divides by its 12 columns
+    tokens = [mean + paper_prediction(x - centre, y - mean, q - centre, A) for q in queries]
+    np.testing.assert_allclose(answers, tokens, rtol=1e-12)
 
 
 def test_the_published_example_is_reproduced():
