@@ -113,7 +113,7 @@ def _handlers(answer: Method, count: Method) -> tuple[grpc.GenericRpcHandler, ..
 
 @click.command()
 @click.option("--kind", type=click.Choice(["sync", "asyncio"]), default="sync")
-@click.option("--threads", default=4)
+@click.option("--threads", default=8)
 @click.option("--answer-bytes", default=64, help="Size of every answer.")
 @click.option("--model-files", default="", help="Run the service's core with these models.")
 def main(kind: str, threads: int, answer_bytes: int, model_files: str) -> None:

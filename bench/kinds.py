@@ -11,13 +11,13 @@ from bench.prompts import SHAPES, Shape
 from bench.servers import Echo
 from bench.spread import Spread
 
-THREADS = (1, 4, 8)
-BASELINE = "sync, 4 threads"
+THREADS = (1, 4, 8, 16)
+BASELINE = "sync, 8 threads"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of server at one shape; ratios are to a pool of 4 threads on the same core."""
+    """One kind of server at one shape; ratios are to a pool of 8 threads on the same core."""
 
     name: str
     pinned: bool
@@ -39,7 +39,7 @@ def measure(lab: Lab, papers: list[Path], tick: Callable[[], None]) -> list[Kind
             servers[name, True] = stack.enter_context(Echo(pinned, *flags))
         servers["asyncio", True] = stack.enter_context(Echo(pinned, "--kind", "asyncio", *models))
         if len(free) > 1:
-            servers[BASELINE, False] = stack.enter_context(Echo(free, "--threads", "4", *models))
+            servers[BASELINE, False] = stack.enter_context(Echo(free, "--threads", "8", *models))
             asyncio = Echo(free, "--kind", "asyncio", *models)
             servers["asyncio", False] = stack.enter_context(asyncio)
         rows = []

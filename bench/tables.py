@@ -71,7 +71,7 @@ def _batch(report: Report) -> Table:
 def _kinds(report: Report) -> Table:
     table = _table(
         f"The same core (`paper`) on every kind of server, {SPREAD}",
-        *("kind, cores, shape", "calls/s ÷ 4 threads pinned", "CPU a call ÷ the same"),
+        *("kind, cores, shape", "calls/s ÷ 8 threads pinned", "CPU a call ÷ the same"),
         *("calls/s", "µs CPU a call"),
     )
     for row in report.kinds:

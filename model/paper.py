@@ -5,6 +5,7 @@ label noise σ² and task variance τ², Γ = (1+1/M)Λ + (tr Λ + σ²/τ²)/M 
 length M (derived in docs/model.md, section 1).
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from model.standardise import CONSTANT_SD
 
 Array = NDArray[np.float64]
 
+ROUNDING = (EXTRAPOLATION_SD * CONSTANT_SD) ** 2  # of a squared mean: no variation that counts
 LENGTHS_KEPT = 256  # callers choose lengths, so the memory of them is bounded
 
 
@@ -39,7 +41,8 @@ class _Length(NamedTuple):
     """What prompts of one length share."""
 
     scaled: Array  # (d, d) A over the number of terms in g
-    average: Array  # (1, M) 1/M
+    average: Array  # (M,) 1/M
+    reach: Array  # (M,) weighs squared distances to (5 sd)², beyond which a query is far
 
 
 class PaperModel:
@@ -82,7 +85,9 @@ class PaperModel:
         known = self._lengths.get(count)
         if known is None:
             effective = count - 1 if self._centred else count  # the mean takes one
-            known = _Length(self.weights(effective) / effective, np.full((1, count), 1.0 / count))
+            average = np.full(count, 1.0 / count)  # (M,)
+            reach = EXTRAPOLATION_SD**2 * count / (count - 1) * average  # (M,)
+            known = _Length(self.weights(effective) / effective, average, reach)
             if len(self._lengths) < LENGTHS_KEPT:
                 self._lengths[count] = known
         return known
@@ -92,20 +97,44 @@ class PaperModel:
         if isinstance(block.context, Moments):
             return self._from_moments(block, block.context)
         x, y = block.context
-        A, average = self._for(x.shape[1])
         if not self._centred:
-            return _checked(block, predict(A * x.shape[1], x, y, block.queries))
+            A = self._for(x.shape[1]).scaled * x.shape[1]  # (d, d)
+            return _checked(block, predict(A, x, y, block.queries))
+        if len(x) == 1:
+            answers = self._ordinary(x[0], y[0], block.queries[0])  # (Q,)
+            if answers is not None:
+                return Answer(answers[None], bytearray((Mode.PAPER,)), bytearray((Solver.K1,)))
+        return self._from_rows(block, x, y)
+
+    def _ordinary(self, x: Array, y: Array, queries: Array) -> Array | None:
+        """Return the answers (Q,) to a prompt of which there is nothing to say, else None.
+
+        Equivalent to `_from_rows` in as few array operations as there are: each costs more than
+        its arithmetic, and one comparison settles that every query lies well inside the examples'
+        spread and that this spread is more than rounding.
+        """
+        A, average, reach = self._for(len(y))
+        mean = average.dot(x)  # (d,)
+        u, v = x - mean, queries - mean  # (M, d), (Q, d)
+        label_mean = average.dot(y)
+        answers: Array = v.dot((y - label_mean).dot(u).dot(A)) + label_mean  # (Q,)
+        spread = reach.dot(u * u) - ROUNDING * (mean * mean)  # (d,)
+        inside = v * v < spread  # (Q, d)
+        return answers if 0 not in inside.tobytes() and _is_finite(answers) else None
+
+    def _from_rows(self, block: Block, x: Array, y: Array) -> Answer:
+        A, average, _ = self._for(x.shape[1])
         labels = y[:, None]  # (B, 1, M)
-        centre, label_mean = average @ x, labels @ average.T  # (B, 1, d), (B, 1, 1)
-        u, v = x - centre, block.queries - centre  # (B, M, d), (B, Q, d)
-        g = (labels - label_mean) @ u  # (B, 1, d)
-        answers = label_mean + g @ A @ v.mT  # (B, 1, Q) A is symmetric
+        centre, label_mean = average @ x, labels @ average  # (B, d), (B, 1)
+        u, v = x - centre[:, None], block.queries - centre[:, None]  # (B, M, d), (B, Q, d)
+        g = (labels - label_mean[..., None]) @ u  # (B, 1, d)
+        answers = label_mean + (g @ A @ v.mT)[:, 0]  # (B, Q) A is symmetric
         variance = np.einsum("bmd,bmd->bd", u, u)[:, None] * (1.0 / x.shape[1])  # (B, 1, d)
-        return _judged(block, answers[:, 0], v, variance, centre)
+        return _judged(block, answers, v, variance, centre[:, None])
 
     def _from_moments(self, block: Block, moments: Moments) -> Answer:
         M, mean, label_mean = moments.count, moments.mean, moments.label_mean[:, None]
-        A, _ = self._for(M)
+        A = self._for(M).scaled  # (d, d)
         if not self._centred:
             g = moments.products + M * mean * label_mean  # (B, d)
             return _checked(block, (g[:, None] @ A @ block.queries.mT)[:, 0], _incomplete(moments))
@@ -120,8 +149,7 @@ class PaperModel:
 def _judged(block: Block, answers: Array, v: Array, variance: Array, mean: Array) -> Answer:
     """Warn and refuse by the distance v (B, Q, d) of the queries from the examples' mean (B, 1, d).
 
-    variance (B, 1, d) is the examples', with divisor M. One comparison settles the ordinary prompt:
-    every query well inside the examples' spread, and every spread more than rounding.
+    variance (B, 1, d) is the examples', with divisor M.
     """
     spread = variance - CONSTANT_SD**2 * (mean * mean)  # (B, 1, d)
     unbiased = block.example_count / (block.example_count - 1)
@@ -132,6 +160,11 @@ def _judged(block: Block, answers: Array, v: Array, variance: Array, mean: Array
     sd = np.where(constant, np.inf, np.sqrt(variance * unbiased))  # (B, 1, d)
     far, refused = far_queries(block, v / sd)
     return _checked(block, answers, warned + far, refused)
+
+
+def _is_finite(answers: Array) -> bool:
+    """Return whether the squares of answers (Q,) are finite, and so the answers."""
+    return math.isfinite(answers.dot(answers))
 
 
 def _checked(

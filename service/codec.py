@@ -1,6 +1,6 @@
 """Bytes to domain and back: the only reader of a prompt's wire form."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from model.prompt import Block, Examples
 from model.refusal import Refusal
 from service import validate
 from service.validate import Limits
+from service.wire import fields
 from sonoba.v1 import predictor_pb2 as pb
 
 Array = NDArray[np.float64]
@@ -44,40 +45,15 @@ def one_context(request: pb.PredictRequest, wire: bytes) -> str:
     kind = request.WhichOneof("context")
     if kind is None:
         raise Refusal("BAD_SHAPE", "context", "expected examples or a summary, got neither")
-    if request.ByteSize() != len(wire) and {3, 4} <= {number for number, _ in _fields(wire)}:
+    if request.ByteSize() != len(wire) and {3, 4} <= {field.number for field in fields(wire)}:
         raise Refusal("BAD_SHAPE", "context", "expected examples or a summary, got both")
     return str(kind)
 
 
 def payload(wire: bytes, field: int) -> bytes:
     """Return the bytes of the last message in a top-level field; empty when there is none."""
-    return next((body for number, body in reversed(list(_fields(wire))) if number == field), b"")
-
-
-def _fields(wire: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield number and bytes of every top-level field of a message that is known to parse."""
-    at = 0
-    while at < len(wire):
-        tag, at = _varint(wire, at)
-        size = {1: 8, 5: 4}.get(tag & 7, 0)
-        if tag & 7 == 0:
-            _, at = _varint(wire, at)
-        elif tag & 7 == 2:
-            size, at = _varint(wire, at)
-        elif not size:
-            return  # a group: no field of ours
-        yield tag >> 3, wire[at : at + size]
-        at += size
-
-
-def _varint(wire: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = wire[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
+    found = [wire[at.start : at.stop] for at in fields(wire) if at.number == field]
+    return found[-1] if found else b""
 
 
 def numbers(message: pb.Matrix | pb.Vector, raw: bytes, field: str) -> Array:

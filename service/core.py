@@ -1,6 +1,7 @@
 """The calls as pure functions of bytes: decode, answer, encode. No gRPC here."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,14 +13,13 @@ from service import codec, validate
 from service.batch import answer_batch, fallback_forbidden, forbids_fallback
 from service.call import Call
 from service.describe import describe
+from service.layout import Asked, Layouts
 from service.slot import Slots
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
 PAGE_SIZE_MAX = 100
 EVIDENCE = {"examples": pb.EVIDENCE_EXAMPLES, "summary": pb.EVIDENCE_SUMMARY}
-MODES = {number: pb.Mode.Name(number) for number in pb.Mode.values()}
-SOLVERS = {number: pb.Solver.Name(number) for number in pb.Solver.values()}
 Observer = Callable[[str, Answer, int], None]
 """Is told the model's name, its answer, and the number of queries a prompt."""
 
@@ -31,30 +31,37 @@ class Predictor:
         self._slots = slots
         self._limits = limits
         self._observe = observe
-
-    def predict(self, wire: bytes, call: Call) -> bytes:
-        """Answer one prompt."""
-        request = codec.parse(pb.PredictRequest, wire)
-        return self.respond(request, wire, call).SerializeToString()
+        self._layouts = Layouts()
 
     @np.errstate(all="ignore")  # what overflows is found in the results and refused
-    def respond(self, request: pb.PredictRequest, wire: bytes, call: Call) -> pb.PredictResponse:
-        """Answer a parsed request; `wire` is what it was parsed from."""
-        call.name(request.request_id)
-        artifact = self._slots.find(request.model, request.model_version)
-        if request.HasField("options"):
-            check_options(request.options, artifact)
-        validate.text(request.group_id, "group_id", validate.LONGEST_GROUP_BYTES)
-        kind = codec.one_context(request, wire)
-        block = codec.prompt(request, kind, artifact, self._limits)
+    def predict(self, wire: bytes, call: Call) -> bytes:
+        """Answer one prompt."""
+        asked = self._layouts.read(wire, self._slots, call) or self._read(wire, call)
+        artifact, block = asked.artifact, asked.block
         answer = artifact.model.answer(block)
         for _, refusal in answer.refusals:
             codec.check_finite(block)  # NaN and infinity come out as NaN: say where they came in
             raise refusal
-        if answer.modes[0] == Mode.MEAN and forbids_fallback(request.options):
+        mode = answer.modes[0]
+        if mode == Mode.MEAN and asked.is_fallback_forbidden:
             raise fallback_forbidden()
         self._observe(artifact.name, answer, block.queries.shape[1])
-        return _response(answer, artifact, call, EVIDENCE[kind])
+        tail = _tail(artifact.name, artifact.version, mode, answer.solvers[0], asked.evidence)
+        return _head(answer, call) + tail
+
+    def _read(self, wire: bytes, call: Call) -> Asked:
+        """Parse a request and check all of it but its numbers."""
+        request = codec.parse(pb.PredictRequest, wire)
+        call.name(request.request_id)
+        artifact = self._slots.find(request.model, request.model_version)
+        check_options(request.options, artifact)
+        validate.text(request.group_id, "group_id", validate.LONGEST_GROUP_BYTES)
+        kind = codec.one_context(request, wire)
+        block = codec.prompt(request, kind, artifact, self._limits)
+        asked = Asked(artifact, block, kind, forbids_fallback(request.options))
+        if kind == "examples":
+            self._layouts.learn(wire, request, asked)
+        return asked
 
     @np.errstate(all="ignore")
     def predict_batch(self, wire: bytes, call: Call) -> bytes:
@@ -156,18 +163,10 @@ def check_options(options: pb.PredictOptions, artifact: Artifact) -> None:
             raise Refusal("UNSUPPORTED_OPTION", f"options.{name}", sentence)
 
 
-def _response(
-    answer: Answer, artifact: Artifact, call: Call, evidence: pb.Evidence
-) -> pb.PredictResponse:
-    response = pb.PredictResponse(
-        predictions=answer.predictions[0].tolist(),
-        model=artifact.name,
-        model_version=artifact.version,
-        mode=MODES[answer.modes[0]],
-        solver=SOLVERS[answer.solvers[0]],
-        evidence=evidence,
-        request_id=call.request_id,
-    )
+def _head(answer: Answer, call: Call) -> bytes:
+    """Return the part of a response that its own prompt decides."""
+    predictions = answer.predictions[0].tolist()
+    response = pb.PredictResponse(predictions=predictions, request_id=call.request_id)
     for warned in answer.warned:
         response.warnings.add(
             code=pb.WarningCode.Name(warned.caution),
@@ -175,4 +174,20 @@ def _response(
             field=warned.field,
             index=warned.place,
         )
-    return response
+    return response.SerializeToString()
+
+
+@lru_cache(maxsize=256)
+def _tail(name: str, version: str, mode: int, solver: int, evidence: str) -> bytes:
+    """Return the part of a response that many share; messages merge by writing one after another.
+
+    https://protobuf.dev/programming-guides/encoding/#last-one-wins
+    """
+    response = pb.PredictResponse(
+        model=name,
+        model_version=version,
+        mode=pb.Mode.Name(mode),
+        solver=pb.Solver.Name(solver),
+        evidence=EVIDENCE[evidence],
+    )
+    return response.SerializeToString()

@@ -3,12 +3,11 @@
 import gc
 import logging
 import threading
-from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -19,6 +18,7 @@ from service.counting import counted_stream, counted_unary
 from service.errors import answered
 from service.health import READINESS, Health
 from service.metrics import ServiceCollector
+from service.metrics_port import MetricsPort
 from service.pools import Pools, on_pool
 from service.settings import Settings
 from service.slot import Slots
@@ -68,7 +68,7 @@ class Server:
         self._pools = Pools(settings.threads, settings.max_streams)
         self._grpc = self._build(predictor, tallies)
         self._health = Health(self._grpc, self._pools.admin)
-        self._http: tuple[WSGIServer, threading.Thread] | None = None
+        self._metrics: MetricsPort | None = None
         self.grpc_port = 0
         self.metrics_port = 0
 
@@ -101,13 +101,11 @@ class Server:
         if not self.grpc_port:
             raise StartError(f"grpc_port: cannot listen on {address}; is another server there?")
         try:
-            self._http = start_http_server(
-                settings.metrics_port, settings.host, registry=self.registry
-            )
+            self._metrics = MetricsPort(settings.host, settings.metrics_port, self.registry)
         except OSError as error:
             sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
             raise StartError(f"{sentence} ({error.strerror})") from None
-        self.metrics_port = self._http[0].server_port
+        self.metrics_port = self._metrics.number
         gc.collect()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         self._grpc.start()
@@ -121,11 +119,8 @@ class Server:
         self._streams.drain()
         self._grpc.stop(self._settings.drain_seconds).wait()
         self._pools.shut_down()
-        if self._http is not None:
-            httpd, thread = self._http
-            httpd.shutdown()
-            httpd.server_close()
-            thread.join()
+        if self._metrics is not None:
+            self._metrics.close()
         log.info("stopped")
 
 

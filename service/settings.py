@@ -32,8 +32,8 @@ class Settings(BaseModel):
     """Port of predictions, health and reflection; 0 takes a free one."""
     metrics_port: Port = 9464
     """Port of `/metrics` over HTTP; 0 takes a free one."""
-    threads: Annotated[int, Field(ge=1, le=64)] = 4
-    """Threads that predict; more than 8 only makes them queue for the interpreter."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 8
+    """Threads that predict; more only makes them queue for the interpreter."""
     default_model: str = "foundation"
     """Model that answers when a request names none."""
     model_files: tuple[Path, ...] = ()

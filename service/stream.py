@@ -78,7 +78,7 @@ class Streams:
             response.sequence = message.sequence
             inner = codec.payload(wire, 2) if message.ByteSize() != len(wire) else b""
             wire = inner or message.request.SerializeToString()
-            response.response.CopyFrom(self._predictor.respond(message.request, wire, call))
+            response.response.ParseFromString(self._predictor.predict(wire, call))
         except Refusal as refusal:
             _fail(response, refusal)
         except Exception:

@@ -24,12 +24,12 @@ LIBRARIES = {  # beside the standard library; a folder not named here belongs to
     "client/sonoba": {"sonoba", "grpc", "google.protobuf"},
     "bench": None,  # measures from outside: anything but what ONLY_IN keeps for others
 }
-WIRE = {"codec", "batch", "stream", "core", "describe", "operations", "oip", "server"}
+WIRE = {"codec", "layout", "batch", "stream", "core", "describe", "operations", "oip", "server"}
 ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     "torch": {"model/pretrain/"},
     "model.pretrain": {"model/pretrain/", "service/cli.py", "service/training.py"},
     "prometheus_client": {
-        *("service/metrics.py", "service/server.py"),
+        *("service/metrics.py", "service/metrics_port.py", "service/server.py"),
         *("monitoring/exporter.py", "bench/"),
     },
     "sonoba.v1": {"client/sonoba/", "bench/", *(f"service/{noun}.py" for noun in WIRE)},

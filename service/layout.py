@@ -1,0 +1,200 @@
+"""Requests laid out like one that was read before: only their numbers are looked at.
+
+A system asks again and again with other numbers in the same places. What stands in a
+length-delimited field has no bearing on how the bytes around it parse, so a request that equals an
+accepted one in every byte outside its numbers and ids has the same counts, columns, options and
+model; those were checked, and its numbers are where the other's were (docs/adr/0010).
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.checkpoint import Artifact
+from model.prompt import Block, Examples
+from service import codec
+from service.call import Call
+from service.slot import Slots
+from service.wire import Field, fields
+from sonoba.v1 import predictor_pb2 as pb
+
+Array = NDArray[np.float64]
+
+LAYOUTS_KEPT = 256
+LENGTHS_SEEN_KEPT = 4096
+SAME_LENGTH_KEPT = 4  # layouts of one length, each compared with a request of that length
+LARGEST_FRAME_BYTES = 8192  # of what is kept of one request, names included
+COLUMNS, GROUP_ID, REQUEST_ID = 6, 8, 10  # fields of PredictRequest; ids change with every call
+
+
+class Asked(NamedTuple):
+    """What a request asks of which model, checked."""
+
+    artifact: Artifact
+    block: Block
+    evidence: str
+    is_fallback_forbidden: bool
+
+
+class _Place(NamedTuple):
+    """Where an array stands on the wire."""
+
+    span: slice
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def read(self, wire: bytes) -> Array:
+        values: Array = np.frombuffer(wire[self.span], self.dtype).reshape(self.shape)
+        return values if self.dtype is codec.FLOAT64 else values.astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The frame of a request: what stands around its numbers and ids, and where they are."""
+
+    model: str
+    version: str
+    frame: tuple[tuple[slice, bytes], ...]
+    x: _Place  # (1, M, d)
+    y: _Place  # (1, M)
+    queries: _Place  # (1, Q, d)
+    group_id: slice
+    request_id: slice
+    positions: list[int] | None
+    asked: Asked  # of the request it was learnt from, without its numbers
+
+    def fits(self, wire: bytes) -> bool:
+        """Return whether a request of this length differs in numbers and ids only."""
+        return all(wire[place] == content for place, content in self.frame)
+
+    def read(self, wire: bytes) -> Asked:
+        """Return what a request that fits asks."""
+        x, queries = self.x.read(wire), self.queries.read(wire)  # (1, M, d), (1, Q, d)
+        if self.positions is not None:
+            x, queries = x[:, :, self.positions], queries[:, :, self.positions]
+        artifact, block, evidence, is_forbidden = self.asked
+        examples = Examples(x, self.y.read(wire))
+        return Asked(artifact, Block(examples, queries, block.names), evidence, is_forbidden)
+
+
+class Layouts:
+    """The layouts seen lately; bounded, and safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._by_length: dict[int, tuple[Layout, ...]] = {}
+        self._seen: set[int] = set()
+        self._lock = threading.Lock()
+
+    def read(self, wire: bytes, slots: Slots, call: Call) -> Asked | None:
+        """Return what a request of a known layout asks, else None."""
+        for layout in self._by_length.get(len(wire), ()):
+            if layout.fits(wire):
+                if slots.find(layout.model, layout.version) is not layout.asked.artifact:
+                    return None
+                try:
+                    wire[layout.group_id].decode()
+                    request_id = wire[layout.request_id].decode()
+                except UnicodeDecodeError:
+                    return None
+                call.name(request_id)
+                return layout.read(wire)
+        return None
+
+    def learn(self, wire: bytes, request: pb.PredictRequest, asked: Asked) -> None:
+        """Keep the layout of an accepted request, the second time one of this length comes."""
+        with self._lock:
+            if len(wire) not in self._seen:
+                if len(self._seen) >= LENGTHS_SEEN_KEPT:
+                    self._seen.clear()
+                self._seen.add(len(wire))
+                return
+            layout = _layout(wire, request, asked)
+            if layout is None:
+                return
+            if len(self._by_length) >= LAYOUTS_KEPT // SAME_LENGTH_KEPT:
+                self._by_length.clear()
+            others = self._by_length.get(len(wire), ())
+            others = tuple(other for other in others if other.frame != layout.frame)
+            self._by_length[len(wire)] = (layout, *others)[:SAME_LENGTH_KEPT]
+
+
+def _layout(wire: bytes, request: pb.PredictRequest, asked: Asked) -> Layout | None:
+    """Return the layout of an accepted request; None for one that is not laid out plainly."""
+    top = _once(wire, 0, len(wire))
+    if top is None or 3 not in top or 5 not in top:
+        return None
+    examples = _once(wire, top[3].start, top[3].stop)
+    if examples is None or len(examples) != 2:
+        return None
+    message = request.examples
+    x = _matrix_place(wire, examples[1], message.features)
+    y = _vector_place(wire, examples[2], message.labels, message.features.row_count)
+    queries = _matrix_place(wire, top[5], request.queries)
+    if x is None or y is None or queries is None:
+        return None
+    group_id, request_id = (_content(top.get(number)) for number in (GROUP_ID, REQUEST_ID))
+    frame = tuple(_frame(wire, (x.span, y.span, queries.span, group_id, request_id)))
+    if sum(len(content) for _, content in frame) > LARGEST_FRAME_BYTES:
+        return None
+    names = tuple(request.columns)
+    positions = asked.artifact.schema.positions(names)
+    block = asked.block._replace(context=Examples(np.empty((1, 0, 0)), np.empty((1, 0))))
+    asked = asked._replace(block=block._replace(queries=np.empty((1, 0, 0))))
+    ids = (request.model, request.model_version)
+    return Layout(*ids, frame, x, y, queries, group_id, request_id, positions, asked)
+
+
+def _once(wire: bytes, start: int, stop: int) -> dict[int, Field] | None:
+    """Return the fields of wire[start:stop] by number.
+
+    None where one stands twice (names may) or where they end before the message does: what a
+    parser makes of the rest is not to be seen here.
+    """
+    by_number: dict[int, Field] = {}
+    end = start
+    for field in fields(wire, start, stop):
+        if field.number in by_number and field.number != COLUMNS:
+            return None
+        by_number[field.number] = field
+        end = field.stop
+    return by_number if end == stop else None
+
+
+def _matrix_place(wire: bytes, field: Field, message: pb.Matrix) -> _Place | None:
+    shape = (1, message.row_count, message.column_count)
+    return _place(wire, field, (3, 4), message.data_type if message.raw else 0, shape)
+
+
+def _vector_place(wire: bytes, field: Field, message: pb.Vector, size: int) -> _Place | None:
+    return _place(wire, field, (1, 2), message.data_type if message.raw else 0, (1, size))
+
+
+def _place(
+    wire: bytes, field: Field, numbers: tuple[int, int], data_type: int, shape: tuple[int, ...]
+) -> _Place | None:
+    """Return where the numbers stand; None unless they are in one piece."""
+    parts = _once(wire, field.start, field.stop)
+    found = [parts[number] for number in numbers if number in parts] if parts else []
+    dtype = codec.DTYPES[data_type]
+    if len(found) != 1 or found[0].size != np.prod(shape) * dtype.itemsize:
+        return None
+    return _Place(_content(found[0]), dtype, shape)
+
+
+def _content(field: Field | None) -> slice:
+    return slice(field.start, field.stop) if field else slice(0, 0)
+
+
+def _frame(wire: bytes, holes: Iterable[slice]) -> Iterator[tuple[slice, bytes]]:
+    """Yield what stands between the holes of a request, and where."""
+    at = 0
+    for hole in sorted((hole.start, hole.stop) for hole in holes):
+        if hole[0] > at:
+            yield slice(at, hole[0]), wire[at : hole[0]]
+        at = max(at, hole[1])
+    if at < len(wire):
+        yield slice(at, len(wire)), wire[at:]

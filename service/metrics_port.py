@@ -1,0 +1,42 @@
+"""The HTTP port of the metrics."""
+
+import socket
+import threading
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+LOOK_SECONDS = 0.05  # how soon a stop is noticed; the library's own server takes half a second
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Log nothing: scrapes come every few seconds."""
+
+
+class MetricsPort:
+    """Answers scrapes of one registry from a thread of its own."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        kind = _Server6 if ":" in host else _Server
+        self._server = make_server(host, port, make_wsgi_app(registry), kind, _Silent)
+        self.number = self._server.server_port
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(LOOK_SECONDS,), daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering and free the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
