@@ -36,12 +36,11 @@ def far_queries(block: Block, z: Array) -> tuple[list[Warned], list[tuple[int, R
     """Warn of and refuse queries by their distance z (B, Q, d) in the examples' deviations."""
     warned: list[Warned] = []
     refused: list[tuple[int, Refusal]] = []
-    size = np.abs(z)  # (B, Q, d)
-    if size.max() <= EXTRAPOLATION_SD:
-        return warned, refused
-    worst = size.reshape(len(size), -1).argmax(axis=1)  # (B,)
-    for prompt, place in enumerate(worst):
-        row, column = divmod(int(place), z.shape[2])
+    size = np.abs(z).reshape(len(z), -1)  # (B, Q d)
+    worst = size.argmax(axis=1)  # (B,) NaN before any number
+    far = ~(size[np.arange(len(size)), worst] <= EXTRAPOLATION_SD)  # (B,)
+    for prompt in np.flatnonzero(far).tolist():
+        row, column = divmod(int(worst[prompt]), z.shape[2])
         distance = float(z[prompt, row, column])
         sentence = (
             f"query {row}, feature {block.feature_name(column)}: {distance:.3g} standard "
@@ -50,6 +49,6 @@ def far_queries(block: Block, z: Array) -> tuple[list[Warned], list[tuple[int, R
         if not abs(distance) <= FAR_QUERY_SD:  # `not <=` also catches NaN
             sentence = f"expected at most {FAR_QUERY_SD:.0f} standard deviations, got {sentence}"
             refused.append((prompt, Refusal("OUT_OF_RANGE_FEATURE", "queries", sentence)))
-        elif abs(distance) > EXTRAPOLATION_SD:
+        else:
             warned.append(Warned(prompt, Caution.EXTRAPOLATION, sentence, "queries", row))
     return warned, refused

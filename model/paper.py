@@ -128,7 +128,8 @@ class PaperModel:
         centre, label_mean = average @ x, labels @ average  # (B, d), (B, 1)
         u, v = x - centre[:, None], block.queries - centre[:, None]  # (B, M, d), (B, Q, d)
         g = (labels - label_mean[..., None]) @ u  # (B, 1, d)
-        answers = label_mean + (g @ A @ v.mT)[:, 0]  # (B, Q) A is symmetric
+        keys = g[:, 0] @ A  # (B, d) A is symmetric
+        answers = label_mean + (keys[:, None] @ v.mT)[:, 0]  # (B, Q)
         variance = np.einsum("bmd,bmd->bd", u, u)[:, None] * (1.0 / x.shape[1])  # (B, 1, d)
         return _judged(block, answers, v, variance, centre[:, None])
 

@@ -42,7 +42,7 @@ def answer_batch(
     stack = _stack(request, artifact, limits)
     n = len(stack.x)
     predictions = np.full(stack.queries.shape[:2], np.nan, "<f8")  # (n, Q)
-    modes, solvers = bytearray(n), bytearray(n)
+    modes, solvers = np.zeros(n, np.uint8), np.zeros(n, np.uint8)  # (n,), (n,)
     response = pb.PredictBatchResponse(
         model=artifact.name, model_version=artifact.version, request_id=call.request_id
     )
@@ -57,11 +57,11 @@ def answer_batch(
         if forbids_fallback(request.options):
             answer = _without_fallback(answer)
         predictions[prompts] = answer.predictions
-        for row, index in enumerate(prompts):
-            modes[index], solvers[index] = answer.modes[row], answer.solvers[row]
+        modes[prompts] = np.frombuffer(answer.modes, np.uint8)
+        solvers[prompts] = np.frombuffer(answer.solvers, np.uint8)
         _add_remarks(response, prompts, answer)
         answers.append(answer)
-    tensors = (predictions.tobytes(), bytes(modes), bytes(solvers))
+    tensors = (predictions.tobytes(), modes.tobytes(), solvers.tobytes())
     response.predictions, response.modes, response.solvers = tensors
     return response, answers
 
@@ -115,11 +115,9 @@ def _chunks(stack: Stack) -> Iterator[tuple[NDArray[np.intp], list[tuple[int, Re
     size = max(1, min(CHUNK_PROMPTS, CHUNK_ELEMENTS // (M * max(d, 8))))
     for start in range(0, n, size):
         prompts = np.arange(start, min(start + size, n))
-        refused = []
-        for index in prompts[~_finite(stack, prompts)]:
-            refused.append((int(index), _first_fault(stack, int(index))))
-        gone = [index for index, _ in refused]
-        yield np.setdiff1d(prompts, gone), refused
+        finite = _finite(stack, prompts)  # (chunk,)
+        gone = prompts[~finite].tolist()
+        yield prompts[finite], [(index, _first_fault(stack, index)) for index in gone]
 
 
 def _finite(stack: Stack, prompts: NDArray[np.intp]) -> NDArray[np.bool_]:

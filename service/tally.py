@@ -62,13 +62,12 @@ class PromptTally:
 
     def observe(self, model: str, answer: Answer, query_count: int) -> None:
         """Count a block of answers; refused prompts are not among them."""
-        if len(answer.modes) == 1:
-            return self._count(model, answer.modes[0], answer.solvers[0], 1, query_count)
-        for (mode, solver), count in Counter(
-            zip(answer.modes, answer.solvers, strict=True)
-        ).items():
+        modes, solvers, count = answer.modes, answer.solvers, len(answer.modes)
+        if modes.count(modes[0]) == count == solvers.count(solvers[0]) and modes[0]:
+            return self._count(model, modes[0], solvers[0], count, count * query_count)
+        for (mode, solver), some in Counter(zip(modes, solvers, strict=True)).items():
             if mode:
-                self._count(model, mode, solver, count, count * query_count)
+                self._count(model, mode, solver, some, some * query_count)
 
     def _count(self, model: str, mode: int, solver: int, prompts: int, queries: int) -> None:
         with self.lock:
