@@ -120,10 +120,13 @@ def _leave_one_out(rows: Array, labels: Array, b: Array, inverse: Array) -> Arra
     later passes remove: on noiseless labels it hides which λ is best.
     """
     columns = inverse.mT  # (B, d, K)
-    leverage = (rows * rows) @ columns + 1.0 / rows.shape[1]  # (B, M, K)
-    fit = rows @ (columns * b[..., None])  # (B, M, K)
-    error = (labels[..., None] - fit) / (1.0 - np.minimum(leverage, LEVERAGE_CLIP))  # (B, M, K)
-    loss: Array = (error * error).mean(axis=1)  # (B, K)
+    rest = (rows * rows) @ columns  # (B, M, K), in place from here: the largest arrays there are
+    np.subtract(1.0 - 1.0 / rows.shape[1], rest, out=rest)  # (B, M, K) 1 - h_i
+    np.maximum(rest, 1.0 - LEVERAGE_CLIP, out=rest)  # (B, M, K)
+    error = rows @ (columns * b[..., None])  # (B, M, K)
+    np.subtract(labels[..., None], error, out=error)  # (B, M, K)
+    error /= rest  # (B, M, K)
+    loss: Array = np.einsum("bmk,bmk->bk", error, error) / rows.shape[1]  # (B, K)
     return loss
 
 
