@@ -1,0 +1,67 @@
+"""The pool of calls: everything runs once, every end is told once, no failure ends a thread."""
+
+import logging
+import threading
+import time
+
+import pytest
+
+from service.pools import CallPool
+
+
+@pytest.fixture
+def pool():
+    one = CallPool(4, "test-pool")
+    yield one
+    one.shutdown()
+
+
+def wait_for(claim):
+    ends = time.monotonic() + 10
+    while not claim():
+        assert time.monotonic() < ends, "expected it within ten seconds"
+        time.sleep(0.001)
+
+
+def test_every_call_runs_once_and_its_end_is_told_once(pool):
+    ran, told = [], []
+    for number in range(5000):
+        task = pool.submit(ran.append, number)
+        task.add_done_callback(told.append)
+    wait_for(lambda: len(told) == 5000)
+
+    assert sorted(ran) == list(range(5000))
+    assert len(set(map(id, told))) == 5000
+
+
+def test_an_end_before_the_question_is_told_at_once(pool):
+    task = pool.submit(lambda: None)
+    wait_for(lambda: task.is_done)
+    told = []
+    task.add_done_callback(told.append)
+
+    assert told == [task]
+
+
+def test_a_failure_is_logged_and_the_thread_goes_on(pool, caplog):
+    told = []
+    with caplog.at_level(logging.ERROR, "sonoba"):
+        for _ in range(8):
+            pool.submit(lambda: 1 / 0).add_done_callback(told.append)
+        wait_for(lambda: len(told) == 8)
+        ran = threading.Event()
+        pool.submit(ran.set)
+
+        assert ran.wait(10)
+    assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError] * 8
+
+
+def test_shutting_down_ends_the_threads_after_the_calls_before():
+    pool = CallPool(2, "ending-pool")
+    ran = []
+    for number in range(100):
+        pool.submit(ran.append, number)
+    pool.shutdown()
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("ending-pool")])
+
+    assert sorted(ran) == list(range(100))
