@@ -16,6 +16,7 @@ from service import __version__
 from service.demo import demo
 from service.doctor import doctor
 from service.predict import predict
+from service.reproduce import reproduce
 from service.settings import Settings, SettingsError
 from service.training import pretrain_foundation
 
@@ -25,7 +26,7 @@ EXAMPLES = Path(__file__).with_name("demo_data")
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    commands=[predict, demo, doctor, pretrain_foundation],
+    commands=[predict, demo, doctor, reproduce, pretrain_foundation],
 )
 @click.version_option(__version__, prog_name="sonoba")
 def cli() -> None:

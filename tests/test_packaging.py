@@ -193,7 +193,7 @@ def test_the_server_starts_without_torch_and_what_only_the_command_line_needs(tm
     loaded = loaded_by("service.server, model.foundation, model.checkpoint", tmp_path)
 
     assert "service.server" in loaded
-    assert loaded & {"torch", "duckdb", "matplotlib", "pandas", "rich", "click"} == set()
+    assert loaded & {"torch", "duckdb", "matplotlib", "jinja2", "pandas", "rich", "click"} == set()
 
 
 def test_the_command_line_starts_without_torch(tmp_path):
