@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,7 +37,9 @@ class Server:
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": paths},
         )
-        os.sched_setaffinity(self._process.pid, cores)  # its threads are not yet born: they inherit
+        os.sched_setaffinity(
+            self._process.pid, cores or os.sched_getaffinity(0)
+        )  # its threads are not yet born: they inherit
 
     def __enter__(self) -> Self:
         return self
@@ -94,10 +96,15 @@ class Server:
 class Service(Server):
     """`sonoba serve` on free ports; counts by its own /metrics."""
 
-    def __init__(self, cores: Collection[int], model_files: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        cores: Collection[int],
+        model_files: Iterable[Path] = (),
+        flags: Sequence[str] = (),
+    ) -> None:
         files = ",".join(map(str, model_files))
-        flags = ["--grpc-port", "0", "--metrics-port", "0", "--model-files", files]
-        super().__init__(["service.cli", "serve", *flags], cores)
+        own = ["--grpc-port", "0", "--metrics-port", "0", "--model-files", files]
+        super().__init__(["service.cli", "serve", *own, *flags], cores)
         self._ports = [self._port("predictions"), self._port("metrics")]
 
     def _port(self, caption: str) -> int:

@@ -10,17 +10,24 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from model.answer import Answer, Mode
+from model.calibration import Calibration
 from model.foundation import FoundationModel
 from model.layers import certificate
+from model.packing import below, unpack
 from model.paper import PaperModel
+from model.profile import ProfileModel
+from model.profile_parameters import ProfileParameters
 from model.prompt import Block
 from model.schema import Column, Schema
+from model.store import Store
+from model.support import Supported, Wanted
+from model.version_folder import StoreError
 
 FOUNDATION_FILE = Path(__file__).with_name("foundation.json")
 LARGEST_FILE_BYTES = 16 * 2**20
@@ -46,6 +53,14 @@ class Model(Protocol):
 
     def answer(self, block: Block) -> Answer:
         """Answer every prompt of a block."""
+
+
+@runtime_checkable
+class Supporting(Protocol):
+    """What a model can do besides that offers intervals and explanations."""
+
+    def support(self, block: Block, wanted: Wanted) -> Supported:
+        """Answer every prompt as `answer` does, and give what is wanted beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +157,26 @@ def load(path: Path) -> Artifact:
         raise ArtifactError(f"{path.name}: {reason}") from None
     version = hashlib.sha256(raw).hexdigest()[:12]
     return Artifact(entry.name, version, schema, _created(entry), model)
+
+
+def load_stored(
+    folder: Path, name: str, version: str = "", fallback: FoundationModel | None = None
+) -> Artifact:
+    """Return a version of a store, by default the one in force.
+
+    Prompts that are not of its kind go to `fallback`.
+    """
+    try:
+        stored = Store(folder).load(name, version)
+        parameters = unpack(ProfileParameters, below(stored.arrays, "profile."))
+        errors = below(stored.arrays, "calibration.")
+        calibration = unpack(Calibration, errors) if errors else None
+    except (StoreError, ValueError) as error:
+        raise ArtifactError(str(error)) from None
+    manifest = stored.manifest
+    schema = manifest.feature_schema.schema_of_model()
+    model = ProfileModel(parameters, fallback=fallback, calibration=calibration)
+    return Artifact(name, stored.version, schema, manifest.created, model)
 
 
 def _created(entry: _Entry) -> datetime:

@@ -8,24 +8,37 @@ so they are evaluated on the same spectrum. Equal to `model.tokens.deep_predicti
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.answer import Answer, Caution, Mode, Solver, Warned, settled
+from model.explain import foundation_smoother
 from model.hygiene import constant_columns, far_queries
+from model.intervals import uncalibrated
 from model.ladder import Spectrum, climb
 from model.layers import Steps, inverse_polynomial
 from model.moments import Moments
 from model.prompt import Block
 from model.refusal import Refusal
 from model.standardise import Standardised, standardise
+from model.support import Supported, Wanted, supported
 
 Array = NDArray[np.float64]
 
 LAMBDA_GRID = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 LEVERAGE_CLIP = 0.98  # an example that explains itself says nothing of the error
 SMALLEST_LOSS = 1e-300  # of a perfect fit, so that its logarithm is finite
+
+
+class _Solved(NamedTuple):
+    """An answer, and what it was made of."""
+
+    answer: Answer
+    prompts: Standardised
+    spectrum: Spectrum
+    vectors: Array  # (B, d, d) the spectrum's basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +55,37 @@ class FoundationModel:
 
     def answer(self, block: Block) -> Answer:
         """Answer every prompt of the block; a prompt that cannot be answered is refused alone."""
+        return self._solve(block).answer
+
+    def support(self, block: Block, wanted: Wanted) -> Supported:
+        """Answer as `answer` does, and give what is wanted beside."""
+        solved = self._solve(block)
+        smoother = foundation_smoother(
+            block, solved.prompts, solved.spectrum, solved.vectors, solved.answer.solvers
+        )
+        intervals = uncalibrated(smoother, wanted.levels) if wanted.levels else None
+        return supported(solved.answer, block, smoother, intervals, wanted)
+
+    def _solve(self, block: Block) -> _Solved:
         if isinstance(block.context, Moments) and block.context.scatter is None:
             sentence = "expected the second moments (only a paper model answers without), got none"
             raise Refusal("BAD_SUMMARY", "summary.second_moments", sentence)
         prompts = standardise(block)
-        spectrum, full_rank = self._spectrum(prompts)
+        spectrum, full_rank, vectors = self._spectrum(prompts)
         answers, solvers = climb(spectrum, self.correction_bound)
         answers = prompts.natural(answers)  # (B, Q)
         warned, refused = _judge(block, prompts, full_rank)
         modes = bytearray([Mode.FOUNDATION]) * len(answers)
         for prompt in np.flatnonzero(prompts.label_constant | prompts.constant.all(axis=1)):
             modes[prompt], solvers[prompt] = Mode.MEAN, Solver.NONE
-        return settled(answers, modes, solvers, warned, refused)
+        answer = settled(answers, modes, solvers, warned, refused)
+        return _Solved(answer, prompts, spectrum, vectors)
 
-    def _spectrum(self, prompts: Standardised) -> tuple[Spectrum, NDArray[np.bool_]]:
-        """Return the prompts in their eigenbasis with λ chosen, and which have full rank (B,)."""
+    def _spectrum(self, prompts: Standardised) -> tuple[Spectrum, NDArray[np.bool_], Array]:
+        """Return the prompts in their eigenbasis with λ chosen, which have full rank, the basis.
+
+        Ranks are (B,), the basis is (B, d, d).
+        """
         values, vectors = _eigen(prompts.gram)  # (B, d), (B, d, d)
         g = np.maximum(values, 0.0)  # (B, d)
         b = (prompts.products[:, None] @ vectors)[:, 0]  # (B, d)
@@ -79,7 +108,7 @@ class FoundationModel:
             label_power=prompts.label_power,
         )
         rank = (g > 1e-10 * g[:, -1:]).sum(axis=1)  # (B,)
-        return spectrum, rank >= np.minimum(alive, prompts.count - 1)
+        return spectrum, rank >= np.minimum(alive, prompts.count - 1), vectors
 
     def _one_pass(self, lifted: Array, chosen: Array, still: NDArray[np.intp]) -> Array:
         """Return what one pass of the layers makes of 1/t (B, d).

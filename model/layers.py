@@ -45,6 +45,31 @@ def inverse_polynomial(s: Array, steps: Steps) -> Array:
     return p
 
 
+def pass_through(S: Array, rows: Array, steps: Steps) -> tuple[Array, Array]:
+    """Return (rows · p(S), rows · r(S)), both (n, p): what one pass makes of rows, and leaves.
+
+    S (p, p) is A/‖A‖_F of one prompt. Equivalent to `effective_inverse`, without forming P: the
+    recursion in N = m² takes n · p² where P takes p³, and few array operations.
+    """
+    eye = np.eye(len(S))  # (p, p)
+    a, b = steps[0]
+    answered = a * rows  # (n, p)
+    left = rows - answered.dot(S)  # (n, p)
+    factor = eye - b * S  # (p, p) I - b S m²
+    N = factor.dot(factor)  # (p, p)
+    for place, (a, b) in enumerate(steps[1:], 2):
+        seen = left.dot(N)  # (n, p)
+        seen *= a
+        answered += seen
+        left = left - seen.dot(S)  # (n, p)
+        if place < len(steps):
+            factor = N.dot(S)  # (p, p)
+            factor *= -b
+            factor += eye
+            N = factor.dot(N).dot(factor)  # (p, p)
+    return answered, left
+
+
 def certificate(steps: Steps, points: int = 20_001) -> tuple[float, float, float]:
     """Return (smallest r, largest r, smallest p) over log-spaced eigenvalues in [1e-6, 1].
 

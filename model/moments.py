@@ -91,7 +91,7 @@ class Sums:
         mean = self.feature_sums / self.count  # (d,)
         label_mean = self.label_sum / self.count
         products = self.label_products - self.count * mean * label_mean  # (d,)
-        label_scatter = self.label_square_sum - self.count * label_mean**2
+        label_scatter = self.label_square_sum - self.count * label_mean * label_mean
         scatter = None
         if self.second_moments is not None:
             scatter = self.second_moments - self.count * np.outer(mean, mean)  # (d, d)

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.answer import Answer, Caution, Mode, Solver, Warned, settled
+from model.explain import paper_smoother
 from model.hygiene import EXTRAPOLATION_SD, constant_columns, far_queries
+from model.intervals import paper_intervals
 from model.moments import Moments
 from model.prompt import Block
 from model.refusal import Refusal
 from model.standardise import CONSTANT_SD
+from model.support import Supported, Wanted, supported
 
 Array = NDArray[np.float64]
 
@@ -105,6 +108,21 @@ class PaperModel:
             if answers is not None:
                 return Answer(answers[None], bytearray((Mode.PAPER,)), bytearray((Solver.K1,)))
         return self._from_rows(block, x, y)
+
+    def support(self, block: Block, wanted: Wanted) -> Supported:
+        """Answer as `answer` does, and give what is wanted beside.
+
+        A summary without second moments has nothing beside its answer, which warns of that.
+        """
+        answer = self.answer(block)
+        if isinstance(block.context, Moments) and block.context.scatter is None:
+            return Supported(answer)
+        terms = block.example_count - self._centred
+        smoother = paper_smoother(block, self.weights(terms), self._centred)
+        intervals = None
+        if wanted.levels:
+            intervals = paper_intervals(smoother, self._noise_to_signal, wanted.levels)
+        return supported(answer, block, smoother, intervals, wanted, inverts=False)
 
     def _ordinary(self, x: Array, y: Array, queries: Array) -> Array | None:
         """Return the answers (Q,) to a prompt of which there is nothing to say, else None.

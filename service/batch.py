@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.answer import Answer, Mode
-from model.checkpoint import Artifact
+from model.checkpoint import Artifact, Supporting
+from model.intervals import Intervals
 from model.prompt import Block, Examples
 from model.refusal import Refusal
+from model.support import Supported, Wanted
 from service import codec, errors, validate
 from service.call import Call
 from service.validate import Limits
@@ -35,14 +38,52 @@ class Stack:
         return Block(Examples(self.x[prompts], self.y[prompts]), self.queries[prompts], self.names)
 
 
+class _Tensors(NamedTuple):
+    """What becomes of n prompts; NaN and 0 where there is no answer."""
+
+    predictions: Array  # (n, Q)
+    modes: NDArray[np.uint8]  # (n,)
+    solvers: NDArray[np.uint8]  # (n,)
+    bounds: Array | None  # (3, n, Q) standard errors, lower and upper bounds, where wanted
+
+    @classmethod
+    def empty(cls, n: int, Q: int, has_bounds: bool) -> "_Tensors":
+        """Return the tensors of prompts that are not answered yet."""
+        bounds = np.full((3, n, Q), np.nan, "<f8") if has_bounds else None  # (3, n, Q)
+        modes, solvers = np.zeros(n, np.uint8), np.zeros(n, np.uint8)  # (n,), (n,)
+        return cls(np.full((n, Q), np.nan, "<f8"), modes, solvers, bounds)
+
+    def put(self, prompts: NDArray[np.intp], answer: Answer, intervals: Intervals | None) -> None:
+        """Put the answers of some prompts in their places."""
+        self.predictions[prompts] = answer.predictions
+        self.modes[prompts] = np.frombuffer(answer.modes, np.uint8)
+        self.solvers[prompts] = np.frombuffer(answer.solvers, np.uint8)
+        if self.bounds is not None and intervals is not None:
+            lower, upper = intervals.bounds(answer.predictions)  # 2 of (B, Q, 1)
+            errors = np.where(np.isnan(answer.predictions), np.nan, intervals.standard_errors)
+            self.bounds[:, prompts] = errors, lower[..., 0], upper[..., 0]
+
+    def write(self, response: pb.PredictBatchResponse) -> None:
+        """Put the tensors into the response."""
+        response.predictions = self.predictions.tobytes()
+        response.modes, response.solvers = self.modes.tobytes(), self.solvers.tobytes()
+        if self.bounds is not None:
+            tensors = (tensor.tobytes() for tensor in self.bounds)
+            response.standard_errors, response.lower_bounds, response.upper_bounds = tensors
+
+
 def answer_batch(
-    request: pb.PredictBatchRequest, artifact: Artifact, limits: Limits, call: Call
+    request: pb.PredictBatchRequest,
+    artifact: Artifact,
+    limits: Limits,
+    call: Call,
+    wanted: Wanted | None,
 ) -> tuple[pb.PredictBatchResponse, list[Answer]]:
     """Return the response to a batch, and the models' answers it was made from."""
+    _check_wanted(wanted)
     stack = _stack(request, artifact, limits)
-    n = len(stack.x)
-    predictions = np.full(stack.queries.shape[:2], np.nan, "<f8")  # (n, Q)
-    modes, solvers = np.zeros(n, np.uint8), np.zeros(n, np.uint8)  # (n,), (n,)
+    n, Q = stack.queries.shape[:2]
+    tensors = _Tensors.empty(n, Q, wanted is not None)
     response = pb.PredictBatchResponse(
         model=artifact.name, model_version=artifact.version, request_id=call.request_id
     )
@@ -53,17 +94,43 @@ def answer_batch(
             _add_error(response, index, refusal)
         if not len(prompts):
             continue
-        answer = artifact.model.answer(stack.block(prompts))
-        if forbids_fallback(request.options):
-            answer = _without_fallback(answer)
-        predictions[prompts] = answer.predictions
-        modes[prompts] = np.frombuffer(answer.modes, np.uint8)
-        solvers[prompts] = np.frombuffer(answer.solvers, np.uint8)
+        answer, intervals = _answered(artifact, stack.block(prompts), request.options, wanted)
+        tensors.put(prompts, answer, intervals)
         _add_remarks(response, prompts, answer)
         answers.append(answer)
-    tensors = (predictions.tobytes(), modes.tobytes(), solvers.tobytes())
-    response.predictions, response.modes, response.solvers = tensors
+    tensors.write(response)
     return response, answers
+
+
+def supported(artifact: Artifact, block: Block, wanted: Wanted) -> Supported:
+    """Return the answers with what is wanted beside; refuse it of a model that offers nothing."""
+    if isinstance(artifact.model, Supporting):
+        return artifact.model.support(block, wanted)
+    option = "include_uncertainty" if wanted.levels else "include_attributions"
+    sentence = f"expected it unset, which model {artifact.name} does not offer"
+    raise Refusal("UNSUPPORTED_OPTION", f"options.{option}", sentence)
+
+
+def _check_wanted(wanted: Wanted | None) -> None:
+    """Refuse what the response to a batch has no place for."""
+    if wanted is not None and wanted.explanation:
+        sentence = "expected it unset in a batch: prompts are explained one by one, or in a stream"
+        raise Refusal("UNSUPPORTED_OPTION", "options.include_attributions", sentence)
+    if wanted is not None and len(wanted.levels) > 1:
+        sentence = f"expected at most one level in a batch, got {len(wanted.levels)}"
+        raise Refusal("BAD_LEVEL", "options.confidence_levels", sentence)
+
+
+def _answered(
+    artifact: Artifact, block: Block, options: pb.PredictOptions, wanted: Wanted | None
+) -> tuple[Answer, Intervals | None]:
+    if wanted is None:
+        answer, intervals = artifact.model.answer(block), None
+    else:
+        answer, intervals, _ = supported(artifact, block, wanted)
+    if forbids_fallback(options):
+        answer = _without_fallback(answer, artifact.model.mode)
+    return answer, intervals
 
 
 def _add_remarks(
@@ -138,12 +205,13 @@ def _first_fault(stack: Stack, index: int) -> Refusal:
     raise AssertionError("a prompt that is not finite has a first fault")
 
 
-def _without_fallback(answer: Answer) -> Answer:
-    """Return the answer with every prompt that only has a mean refused."""
+def _without_fallback(answer: Answer, own: Mode) -> Answer:
+    """Return the answer with every prompt refused that another than the model itself answered."""
     refused = list(answer.refusals)
-    for row in [row for row, mode in enumerate(answer.modes) if mode == Mode.MEAN]:
-        refused.append((row, fallback_forbidden()))
-        answer.predictions[row], answer.modes[row], answer.solvers[row] = np.nan, 0, 0
+    for row, mode in enumerate(answer.modes):
+        if mode not in (0, own):
+            refused.append((row, fallback_forbidden(mode)))
+            answer.predictions[row], answer.modes[row], answer.solvers[row] = np.nan, 0, 0
     return answer._replace(refusals=refused)
 
 
@@ -152,9 +220,11 @@ def forbids_fallback(options: pb.PredictOptions) -> bool:
     return options.fallback_policy == pb.FALLBACK_POLICY_FORBID
 
 
-def fallback_forbidden() -> Refusal:
+def fallback_forbidden(mode: int) -> Refusal:
     """Return the refusal of a simpler answer to a caller who forbade it."""
     sentence = "expected examples whose label and features vary, got a prompt with only a mean"
+    if mode == Mode.FOUNDATION:
+        sentence = "expected a prompt of the profile's kind, got one that only foundation answers"
     return Refusal("FALLBACK_FORBIDDEN", "options.fallback_policy", sentence)
 
 

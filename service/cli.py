@@ -15,9 +15,12 @@ import click
 from service import __version__
 from service.demo import demo
 from service.doctor import doctor
+from service.models_command import models
 from service.predict import predict
+from service.pretrain import pretrain
 from service.reproduce import reproduce
 from service.settings import Settings, SettingsError
+from service.template_command import template
 from service.training import pretrain_foundation
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -26,7 +29,10 @@ EXAMPLES = Path(__file__).with_name("demo_data")
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    commands=[predict, demo, doctor, reproduce, pretrain_foundation],
+    commands=[
+        *(predict, pretrain, models, template),
+        *(demo, doctor, reproduce, pretrain_foundation),
+    ],
 )
 @click.version_option(__version__, prog_name="sonoba")
 def cli() -> None:
@@ -43,8 +49,9 @@ def _setting_options(command: Any) -> Any:
         flag = f"--{name.replace('_', '-')}"
         default = field.get_default()
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        text = f"{field.description}  [SONOBA_{name.upper()}; default: {shown}]"
-        metavar = "LIST" if isinstance(default, tuple) else type(default).__name__.upper()
+        text = f"{field.description}  [SONOBA_{name.upper()}; default: {shown or 'none'}]"
+        kinds = {tuple: "LIST", type(None): "PATH"}
+        metavar = kinds.get(type(default), type(default).__name__.upper())
         command = click.option(flag, name, default=None, metavar=metavar, help=text)(command)
     return command
 
@@ -70,7 +77,7 @@ def serve(**flags: str | None) -> None:
         server.start()
     except (SettingsError, StartError, ArtifactError) as error:
         raise click.ClickException(str(error)) from None
-    _announce(settings.host, server.grpc_port, server.metrics_port)
+    _announce(settings.host, server.grpc_port, server.metrics_port, server.described)
     received = signal.sigwait(STOP_SIGNALS)
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: os._exit(130))  # asked twice: now
@@ -78,13 +85,13 @@ def serve(**flags: str | None) -> None:
     server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
 
 
-def _announce(host: str, grpc_port: int, metrics_port: int) -> None:
+def _announce(host: str, grpc_port: int, metrics_port: int, models: str) -> None:
     """Print where the server is and a line that calls it."""
     program = "sonoba" if shutil.which("sonoba") else os.path.relpath(sys.argv[0])
     if program.endswith(".py"):
         program = f"{os.path.relpath(sys.executable)} -m service.cli"
     data = os.path.relpath(EXAMPLES)
-    click.echo(f"sonoba {__version__} serves the foundation model")
+    click.echo(f"sonoba {__version__} serves {models}")
     click.echo(f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection)")
     click.echo(f"  metrics      http://{host}:{metrics_port}/metrics")
     if not ipaddress.ip_address(socket.getaddrinfo(host, None)[0][4][0]).is_loopback:

@@ -1,16 +1,20 @@
 """The calls as pure functions of bytes: decode, answer, encode. No gRPC here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from model.answer import Answer, Mode
+from model.answer import Answer
 from model.checkpoint import Artifact
-from model.moments import Sums
+from model.explain import Explanation
+from model.intervals import LEVELS, Intervals
+from model.moments import Moments, Sums
+from model.prompt import Block
 from model.refusal import Refusal
+from model.support import Supported, Wanted
 from service import codec, validate
-from service.batch import answer_batch, fallback_forbidden, forbids_fallback
+from service.batch import answer_batch, fallback_forbidden, forbids_fallback, supported
 from service.call import Call
 from service.describe import describe
 from service.layout import Asked, Layouts
@@ -19,6 +23,8 @@ from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
 PAGE_SIZE_MAX = 100
+DEFAULT_LEVEL = 0.95
+Array = codec.Array
 EVIDENCE = {"examples": pb.EVIDENCE_EXAMPLES, "summary": pb.EVIDENCE_SUMMARY}
 Observer = Callable[[str, Answer, int], None]
 """Is told the model's name, its answer, and the number of queries a prompt."""
@@ -38,27 +44,35 @@ class Predictor:
         """Answer one prompt."""
         asked = self._layouts.read(wire, self._slots, call) or self._read(wire, call)
         artifact, block = asked.artifact, asked.block
-        answer = artifact.model.answer(block)
+        if asked.wanted is None:
+            found, answer = None, artifact.model.answer(block)
+        else:
+            found = supported(artifact, block, asked.wanted)
+            answer = found.answer
         for _, refusal in answer.refusals:
             codec.check_finite(block)  # NaN and infinity come out as NaN: say where they came in
             raise refusal
         mode = answer.modes[0]
-        if mode == Mode.MEAN and asked.is_fallback_forbidden:
-            raise fallback_forbidden()
+        if mode != artifact.model.mode and asked.is_fallback_forbidden:
+            raise fallback_forbidden(mode)
         self._observe(artifact.name, answer, block.queries.shape[1])
         tail = _tail(artifact.name, artifact.version, mode, answer.solvers[0], asked.evidence)
-        return _head(answer, call) + tail
+        response = _head(answer, call) + tail
+        return response if found is None else response + _beside(found, asked)
 
     def _read(self, wire: bytes, call: Call) -> Asked:
         """Parse a request and check all of it but its numbers."""
         request = codec.parse(pb.PredictRequest, wire)
         call.name(request.request_id)
         artifact = self._slots.find(request.model, request.model_version)
-        check_options(request.options, artifact)
+        wanted = read_options(request.options, artifact)
         validate.text(request.group_id, "group_id", validate.LONGEST_GROUP_BYTES)
         kind = codec.one_context(request, wire)
         block = codec.prompt(request, kind, artifact, self._limits)
-        asked = Asked(artifact, block, kind, forbids_fallback(request.options))
+        asked = Asked(artifact, block, kind, forbids_fallback(request.options), wanted)
+        if wanted is not None:
+            asked = asked._replace(order=_order(artifact, request.columns))
+            _check_weights(wanted, block, self._limits)
         if kind == "examples":
             self._layouts.learn(wire, request, asked)
         return asked
@@ -69,8 +83,8 @@ class Predictor:
         request = codec.parse(pb.PredictBatchRequest, wire)
         call.name(request.request_id)
         artifact = self._slots.find(request.model, request.model_version)
-        check_options(request.options, artifact)
-        response, answers = answer_batch(request, artifact, self._limits, call)
+        wanted = read_options(request.options, artifact)
+        response, answers = answer_batch(request, artifact, self._limits, call, wanted)
         for answer in answers:
             self._observe(artifact.name, answer, request.query_count)
         return response.SerializeToString()
@@ -102,8 +116,8 @@ class Predictor:
     def _total(
         self,
         request: pb.SummarizeExamplesRequest,
-        x: codec.Array,
-        y: codec.Array,
+        x: Array,
+        y: Array,
         other: Sums | None,
     ) -> Sums:
         d = x.shape[1]
@@ -146,12 +160,9 @@ class Predictor:
         return response.SerializeToString()
 
 
-def check_options(options: pb.PredictOptions, artifact: Artifact) -> None:
-    """Refuse what the model does not offer; nothing asked for is ignored."""
+def read_options(options: pb.PredictOptions, artifact: Artifact) -> Wanted | None:
+    """Return what is wanted beside predictions; refuse what the model lacks, and ignore nothing."""
     asked = {
-        "include_uncertainty": options.include_uncertainty,
-        "confidence_levels": bool(options.confidence_levels),
-        "include_attributions": options.include_attributions,
         "include_shift_score": options.include_shift_score,
         "missing_value_policy": options.missing_value_policy
         not in (pb.MISSING_VALUE_POLICY_UNSPECIFIED, pb.MISSING_VALUE_POLICY_REJECT),
@@ -161,6 +172,86 @@ def check_options(options: pb.PredictOptions, artifact: Artifact) -> None:
         if wanted:
             sentence = f"expected it unset, which model {artifact.name} does not offer"
             raise Refusal("UNSUPPORTED_OPTION", f"options.{name}", sentence)
+    levels = _levels(options)
+    if not levels and not options.include_attributions:
+        return None
+    return Wanted(levels, options.include_attributions)
+
+
+def _levels(options: pb.PredictOptions) -> tuple[float, ...]:
+    """Return the levels of the intervals asked for, none where there are to be none."""
+    field, asked = "options.confidence_levels", tuple(options.confidence_levels)
+    if not options.include_uncertainty:
+        if asked:
+            sentence = f"expected none without include_uncertainty, got {asked[0]:g}"
+            raise Refusal("BAD_LEVEL", field, sentence)
+        return ()
+    for level in asked:
+        if level not in LEVELS or asked.count(level) > 1:
+            known = ", ".join(f"{known:.2f}" for known in LEVELS)
+            more = " more than once" if level in LEVELS else ""
+            sentence = f"expected some of {known}, each once, got {level:g}{more}"
+            raise Refusal("BAD_LEVEL", field, sentence)
+    return asked or (DEFAULT_LEVEL,)
+
+
+def _order(artifact: Artifact, columns: Sequence[str]) -> list[int] | None:
+    """Return where each feature as sent stands in the model's order; None when nothing moved."""
+    positions = artifact.schema.positions(tuple(columns))
+    return None if positions is None else np.argsort(positions).tolist()
+
+
+def _check_weights(wanted: Wanted, block: Block, limits: Limits) -> None:
+    """Refuse an explanation whose weights, Q x M doubles, fill more than half a message."""
+    M, Q = block.example_count, block.queries.shape[1]
+    most = limits.message_bytes_max // 2 // (8 * M)
+    if wanted.explanation and not isinstance(block.context, Moments) and most < Q:
+        sentence = f"expected at most {most} to be explained by {M} examples, got {Q}"
+        raise Refusal("LIMIT_EXCEEDED", "queries.row_count", sentence)
+
+
+def _beside(found: Supported, asked: Asked) -> bytes:
+    """Return the part of a response that stands beside the predictions of one prompt."""
+    response = pb.PredictResponse()
+    if found.intervals is not None and asked.wanted is not None:
+        bounds = found.intervals.bounds(found.answer.predictions)  # 2 of (1, Q, L)
+        message = _uncertainty(found.intervals, *bounds, asked.wanted.levels)
+        response.uncertainty.CopyFrom(message)
+    if found.explanation is not None:
+        response.attributions.CopyFrom(_attributions(found.explanation, asked.order))
+    return response.SerializeToString()
+
+
+def _uncertainty(
+    intervals: Intervals, lower: Array, upper: Array, levels: Sequence[float]
+) -> pb.Uncertainty:
+    """Return the intervals of one prompt, lower and upper (1, Q, L)."""
+    message = pb.Uncertainty(
+        standard_errors=intervals.standard_errors[0].tolist(),
+        method=pb.IntervalMethod.Name(intervals.method),
+    )
+    for place, level in enumerate(levels):
+        low, high = lower[0, :, place].tolist(), upper[0, :, place].tolist()
+        message.intervals.add(level=level, lower=low, upper=high)
+    return message
+
+
+def _attributions(explanation: Explanation, order: list[int] | None) -> pb.Attributions:
+    """Return the explanation of one prompt, its coefficients in the order the features came."""
+    slopes = explanation.coefficients[0]  # (d,)
+    message = pb.Attributions(
+        coefficients=pb.Vector(values=slopes if order is None else slopes[order]),
+        intercept=explanation.intercepts[0],
+        profile_shares=pb.Vector(values=explanation.profile_shares[0]),
+    )
+    if explanation.weights is not None:
+        weights = explanation.weights[0]  # (Q, M)
+        Q, M = weights.shape
+        raw, data_type = np.asarray(weights, "<f8").tobytes(), pb.DATA_TYPE_FLOAT64
+        message.example_weights.CopyFrom(
+            pb.Matrix(row_count=Q, column_count=M, raw=raw, data_type=data_type)
+        )
+    return message
 
 
 def _head(answer: Answer, call: Call) -> bytes:

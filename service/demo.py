@@ -1,4 +1,4 @@
-"""`sonoba demo`: real weeks as prompts through a real server, and what came of it.
+"""`sonoba demo`: a profile of some real weeks, others as prompts through a real server.
 
 NumPy, gRPC and matplotlib are loaded inside the command: the command line imports this module for
 every command.
@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     import sonoba
+    from service.demo_profile import Pretrained
     from service.demo_report import Report
-    from service.replay import Array, Prompts, Score
+    from service.replay import Array, Hours, Prompts, Score
 
 PROMPTS_PER_CALL = 100  # few enough for the progress bar to move
 TIMEOUT_SECONDS = 30.0
@@ -30,14 +31,15 @@ TIMEOUT_SECONDS = 30.0
 @click.option(
     "--address",
     metavar="HOST:PORT",
-    help="Server to ask.  [default: one started for the demo, on free ports, and stopped after it]",
+    help="Server whose default model is asked.  [default: one started for the demo, with a profile "
+    "pretrained for it, on free ports, and stopped after it]",
 )
 @click.option(
     "--out",
     default="out/demo",
     show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for demo.html, errors.png and results.json.",
+    help="Folder for demo.html, errors.png, results.json, and the profile's history.csv and store.",
 )
 @click.option(
     "--prompts",
@@ -49,26 +51,33 @@ TIMEOUT_SECONDS = 30.0
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the draw.")
 def demo(address: str | None, out: Path, prompt_count: int, seed: int) -> None:
-    """Replay real weeks of bike rental as prompts, beside per-prompt ridge and least squares.
+    """Learn from some weeks of bike rental, and replay the later ones as prompts.
 
-    Every prompt is a few random hours of one week; the server predicts other hours of that week.
+    The earliest 60 % of the weeks are the history of a profile. Every prompt is a few random hours
+    of another week; the server predicts further hours of it, by the profile and by the foundation
+    model, which knows no history. Ridge, least squares and the mean of each prompt stand beside.
     """
     import sonoba
+    from service.replay import read_hours
     from service.trial_server import TrialServerError, trial_server
 
-    server: AbstractContextManager[str]
-    server = nullcontext(address) if address else trial_server()
+    hours = read_hours()
+    pretrained = None if address else _pretrained(out, hours.first_replayed())
+    server: AbstractContextManager[str] = nullcontext(str(address))
+    if pretrained:
+        server = trial_server(*pretrained.flags())
     try:
         with server as target, sonoba.Client(target, timeout=TIMEOUT_SECONDS) as client:
             model = client.model()
-            scores = tuple(_scores(client, prompt_count, seed))
+            scores = tuple(_scores(client, pretrained, hours.replayed(), prompt_count, seed))
     except TrialServerError as error:
         raise click.ClickException(str(error)) from None
     except sonoba.SonobaError as error:
         raise click.ClickException(_explained(error, address)) from None
     from service.demo_report import Report
 
-    _publish(Report(scores, model.name, model.version, seed), out)
+    weeks = hours.first_replayed(), int(hours.week.max())
+    _publish(Report(scores, model.name, model.version, seed, weeks), out)
 
 
 def _explained(error: sonoba.SonobaError, address: str | None) -> str:
@@ -79,26 +88,61 @@ def _explained(error: sonoba.SonobaError, address: str | None) -> str:
     return explained(error, address, TIMEOUT_SECONDS)
 
 
-def _scores(client: sonoba.Client, prompt_count: int, seed: int) -> Iterator[Score]:
-    """Yield the scores at every number of examples, with a bar that shows how far it is."""
+def _pretrained(out: Path, first_replayed: int) -> Pretrained:
+    """Return the profile of the weeks before, with a bar that shows how far it is."""
+    from model.refusal import Refusal
+    from model.version_folder import StoreError
+    from service.demo_profile import pretrain
+    from service.pretrain_run import Refused
+    from service.tables import TableError
+
+    try:
+        with _bar("pretraining", 1.0) as tell:
+            return pretrain(out, first_replayed, lambda stage, share: tell(share, stage))
+    except (TableError, StoreError, Refused, Refusal) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+
+
+@contextmanager
+def _bar(stage: str, total: float) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar on stderr; it is told how much is done, and of what."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from service.replay import CONTEXT_SIZES, draw, read_hours, score
-
-    hours = read_hours()
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(stage, total=total)
+        yield lambda done, what: progress.update(task, completed=done, description=what)
+
+
+def _scores(
+    client: sonoba.Client,
+    pretrained: Pretrained | None,
+    hours: Hours,
+    prompt_count: int,
+    seed: int,
+) -> Iterator[Score]:
+    """Yield the scores at every number of examples, with a bar that shows how far it is."""
+    from service.replay import CONTEXT_SIZES, SONOBA, draw, score
+
+    models = pretrained.models() if pretrained else {SONOBA: ""}
+    boosting = pretrained.boosting if pretrained else None
+    with _bar("prompts", float(len(CONTEXT_SIZES) * len(models) * prompt_count)) as tell:
+        done = 0
         for M in CONTEXT_SIZES:
             prompts = draw(hours, M, prompt_count, seed)
-            task = progress.add_task(f"{M} examples, prompts", total=prompt_count)
-            seconds, answers = 0.0, []
-            for part in _parts(prompts, hours.features):
-                start = time.perf_counter()
-                answers += client.predict_many(part)
-                seconds += time.perf_counter() - start
-                progress.advance(task, len(part))
-            yield score(prompts, _stacked(answers), seconds, seed)
+            seconds, served = 0.0, {}
+            for name, model in models.items():
+                answers: list[sonoba.Prediction] = []
+                for part in _parts(prompts, hours.features):
+                    start = time.perf_counter()
+                    answers += client.predict_many(part, model=model)
+                    seconds += time.perf_counter() - start
+                    tell(done := done + len(part), f"prompts of {M} examples, {name}")
+                served[name] = _stacked(answers)
+            yield score(prompts, served, seconds, seed, boosting)
 
 
 def _parts(prompts: Prompts, columns: tuple[str, ...]) -> Iterator[list[sonoba.Prompt]]:
@@ -121,14 +165,12 @@ def _publish(report: Report, out: Path) -> None:
     """Write the page, the picture and the numbers; then print the table and what it says."""
     from rich.console import Console
 
-    from service.demo_report import findings
-
     try:
         _write(report, out)
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
-    Console().print(report.table())
-    for sentence in findings(report.scores):
+    Console().print("", report.table(), "", sep="\n")
+    for sentence in report.findings():
         click.echo(sentence)
     click.echo(f"the page is {out / 'demo.html'}")
 

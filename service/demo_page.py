@@ -4,7 +4,8 @@ import base64
 from html import escape
 from string import Template
 
-from service.demo_report import HEADINGS, Report, findings
+from service.demo_report import Report
+from service.held_out import BOOSTING, PROFILE
 from service.replay import QUERY_COUNT
 
 _PAGE = Template("""<!doctype html>
@@ -31,8 +32,8 @@ _PAGE = Template("""<!doctype html>
   a { color: #0072b2; }
 </style>
 <h1>Weeks of bike rental, predicted from a few hours</h1>
-<p class="lead">$count prompts a row, $queries queries each, answered over gRPC by
-model $model, version <code>$version</code>.</p>
+<p class="lead">$count prompts a row, $queries queries each, weeks $first to $last, answered over
+gRPC by model $model, version <code>$version</code>$beside.</p>
 <ul>$findings</ul>
 $picture
 <h2>Median error by number of examples</h2>
@@ -40,12 +41,13 @@ $picture
 <h2>What was compared</h2>
 <p>A prompt is a number of random hours of one week, each with its weather, hour of day and count of
 bikers (as a logarithm), and $queries other hours of the same week whose count is to be predicted.
-Every method sees one prompt at a time and nothing else. Its error is the root mean squared error
-over the queries divided by the standard deviation of the labels in the context (NRMSE).</p>
+The error of a method is the root mean squared error over the queries divided by the standard
+deviation of the labels in the context (NRMSE).</p>
+$history
 <p><b>ridge-CV</b> is ridge regression with the penalty of least leave-one-out error among 22
-values, <b>OLS</b> least squares, both fitted anew to each prompt; <b>mean</b> is the mean label.
-The interval of the ratio comes from drawing whole weeks again. Prompts per second include client
-and server, in batches, on the machine this ran on.</p>
+values, <b>OLS</b> least squares, both fitted anew to each prompt, of which they see nothing else;
+<b>mean</b> is the mean label. The interval of the ratio comes from drawing whole weeks again.
+Prompts per second include client and server, in batches, on the machine this ran on.</p>
 <p>The same numbers are in <code>results.json</code>; the seed was $seed.</p>
 <footer>Data adapted from <a href="https://doi.org/10.24432/C5W894">Bike Sharing</a> by Hadi
 Fanaee-T and João Gama (2013), UCI Machine Learning Repository,
@@ -54,23 +56,43 @@ Fanaee-T and João Gama (2013), UCI Machine Learning Repository,
 """)
 
 
+_HISTORY = """<p><b>profile</b> was pretrained on the weeks 0 to {last}, as <code>sonoba
+pretrain</code> does it, and admitted by the same check; no week of the prompts was in that history.
+<b>foundation</b> knows no history.</p>"""
+_BOOSTING = """<p><b>boosting</b> is gradient boosting of all rows of that history; a prompt's
+examples move its answers by their mean residual.</p>"""
+
+
 def page(report: Report, picture: bytes | None) -> str:
     """Return the page; without a picture (PNG) it has the table alone."""
+    first, last = report.weeks
     return _PAGE.substitute(
         count=f"{report.scores[0].prompt_count:,}",
         queries=QUERY_COUNT,
+        first=first,
+        last=last,
         model=escape(report.model),
         version=escape(report.model_version),
-        findings="".join(f"<li>{escape(sentence)}</li>" for sentence in findings(report.scores)),
-        picture=_image(picture) if picture else "",
-        headings="".join(f"<th>{escape(heading)}</th>" for heading in HEADINGS),
+        beside="".join(f", and by {name}" for name in list(report.scores[0].ratios)[1:]),
+        findings="".join(f"<li>{escape(sentence)}</li>" for sentence in report.findings()),
+        picture=_image(report, picture) if picture else "",
+        headings="".join(f"<th>{escape(heading)}</th>" for heading in report.headings()),
         rows="".join(map(_row, report.rows(), report.best())),
+        history=_history(report),
         seed=report.seed,
     )
 
 
-def _image(picture: bytes) -> str:
-    alt = "Median error of sonoba, ridge-CV, OLS and the mean against the number of examples"
+def _history(report: Report) -> str:
+    """Return what is to be said of methods that know more than a prompt."""
+    if report.lead() != PROFILE:
+        return ""
+    boosting = _BOOSTING if BOOSTING in report.methods() else ""
+    return _HISTORY.format(last=report.weeks[0] - 1) + boosting
+
+
+def _image(report: Report, picture: bytes) -> str:
+    alt = f"Median error of {', '.join(report.methods())} against the number of examples"
     return f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
 
 

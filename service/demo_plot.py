@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.replay import MEAN, METHODS, OLS, QUERY_COUNT, RIDGE, SONOBA, Score
+from service.held_out import BOOSTING, MEAN, OLS, PROFILE, RIDGE
+from service.replay import FOUNDATION, QUERY_COUNT, SONOBA, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SOURCE = "Data: Bike Sharing, Fanaee-T & Gama 2013, UCI 275, CC BY 4.0, adapted"
-COLOURS = {SONOBA: "#0072b2", RIDGE: "#c04f00", OLS: "#8a6d00", MEAN: "#6b6b6b"}
+COLOURS = {
+    **{SONOBA: "#0072b2", PROFILE: "#0072b2", FOUNDATION: "#00795a"},
+    **{RIDGE: "#c04f00", OLS: "#8a6d00", MEAN: "#6b6b6b", BOOSTING: "#7b3f8c"},
+}
 INK, FAINT = "#1f2328", "#d9dce0"
 LABEL_GAP = 0.06  # smallest distance of two labels, share of the axis
 
@@ -35,12 +39,15 @@ def draw_plot(scores: Sequence[Score], path: Path) -> None:
     _draw_axes(axes, scores)
     _draw_lines(axes, scores)
     figure.text(0.085, 0.925, "How far predictions are off", size=15, weight="bold", color=INK)
-    counts = {score.prompt_count for score in scores}
-    prompts = f"{min(counts)} prompts" if len(counts) == 1 else "prompts"
-    subtitle = f"Bike rental by hour; {prompts} a point, each {QUERY_COUNT} queries of one week"
-    figure.text(0.085, 0.87, subtitle, size=10.5, color=INK)
+    figure.text(0.085, 0.87, _subtitle(scores), size=10.5, color=INK)
     figure.text(0.085, 0.025, SOURCE, size=8, color=COLOURS[MEAN])
     figure.savefig(path)
+
+
+def _subtitle(scores: Sequence[Score]) -> str:
+    prompts = f"{scores[0].prompt_count} prompts a point, {QUERY_COUNT} queries each"
+    unseen = ", of weeks the profile has not seen" if PROFILE in scores[0].ratios else ""
+    return f"Bike rental by hour; {prompts}{unseen}"
 
 
 def _draw_axes(axes: "Axes", scores: Sequence[Score]) -> None:
@@ -64,26 +71,28 @@ def _draw_lines(axes: "Axes", scores: Sequence[Score]) -> None:
     """Draw a line a method, named and valued at its end."""
     sizes = [score.example_count for score in scores]
     top = axes.get_ylim()[1]
-    ends = [scores[-1].median_nrmse[name] for name in METHODS]
+    lead = next(iter(scores[0].ratios))
+    names = list(scores[0].median_nrmse)
+    ends = [scores[-1].median_nrmse[name] for name in names]
     places = _spread(ends, LABEL_GAP * top)
-    for name, end, place in zip(METHODS, ends, places, strict=True):
-        is_ours = name == SONOBA
+    for name, end, place in zip(names, ends, places, strict=True):
+        is_ours = name == lead
         axes.plot(
             sizes,
             [score.median_nrmse[name] for score in scores],
             color=COLOURS[name],
             linewidth=3.0 if is_ours else 1.8,
+            linestyle="--" if name == BOOSTING else "-",
             marker="o",
             markersize=7 if is_ours else 5,
             zorder=3 if is_ours else 2,
             clip_on=False,
         )
-        _draw_label(axes, name, end, place)
+        _draw_label(axes, name, end, place, is_ours)
 
 
-def _draw_label(axes: "Axes", name: str, end: float, place: float) -> None:
+def _draw_label(axes: "Axes", name: str, end: float, place: float, is_ours: bool) -> None:
     """Write a line's name and last value beside its end, with a hair line from one to the other."""
-    is_ours = name == SONOBA
     beside = axes.get_yaxis_transform()  # x in shares of the axis, y in data
     axes.plot(
         [1.0, 1.015, 1.05],

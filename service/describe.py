@@ -1,7 +1,8 @@
 """A model as `GetModel` tells it."""
 
 from model.answer import Mode
-from model.checkpoint import Artifact
+from model.checkpoint import Artifact, Supporting
+from model.intervals import LEVELS
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -32,6 +33,7 @@ def describe(artifact: Artifact, limits: Limits) -> pb.Model:
         query_count_max=limits.query_count_max,
         batch_prompt_count_max=limits.batch_prompt_count_max,
         message_bytes_max=limits.message_bytes_max,
+        confidence_levels=LEVELS if isinstance(model, Supporting) else (),
         state=pb.MODEL_STATE_WARMING,  # no reference yet by which shift could be judged
         feature_count_max=model.feature_count or limits.feature_count_max,
         element_count_max=limits.element_count_max,

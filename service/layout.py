@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from model.checkpoint import Artifact
 from model.prompt import Block, Examples
+from model.support import Wanted
 from service import codec
 from service.call import Call
 from service.slot import Slots
@@ -38,6 +39,8 @@ class Asked(NamedTuple):
     block: Block
     evidence: str
     is_fallback_forbidden: bool
+    wanted: Wanted | None = None  # beside the predictions
+    order: list[int] | None = None  # of the features as sent, where wanted and not the model's
 
 
 class _Place(NamedTuple):
@@ -76,9 +79,9 @@ class Layout:
         x, queries = self.x.read(wire), self.queries.read(wire)  # (1, M, d), (1, Q, d)
         if self.positions is not None:
             x, queries = x[:, :, self.positions], queries[:, :, self.positions]
-        artifact, block, evidence, is_forbidden = self.asked
-        examples = Examples(x, self.y.read(wire))
-        return Asked(artifact, Block(examples, queries, block.names), evidence, is_forbidden)
+        artifact, block, evidence, is_forbidden, wanted, order = self.asked
+        block = Block(Examples(x, self.y.read(wire)), queries, block.names)
+        return Asked(artifact, block, evidence, is_forbidden, wanted, order)
 
 
 class Layouts:

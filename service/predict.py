@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ADDRESS = "127.0.0.1:50051"
 QUERIES_PER_CALL = 4096  # the server's default limit; more rows are sent in several calls
 WARNINGS_SHOWN = 10
+BOUNDS = ("lower", "upper")
 
 
 @click.command()
@@ -49,6 +50,14 @@ WARNINGS_SHOWN = 10
     "--model", default="", metavar="NAME", help="Model that answers.  [default: the server's]"
 )
 @click.option(
+    "--interval",
+    "level",
+    metavar="LEVEL",
+    type=float,
+    help="Add the columns `lower` and `upper`, between which the truth should lie this often: "
+    "0.80, 0.90 or 0.95.",
+)
+@click.option(
     "--address",
     default=ADDRESS,
     show_default=True,
@@ -75,14 +84,16 @@ def predict(
     query_file: Path,
     features: str | None,
     model: str,
+    level: float | None,
     address: str,
     timeout: float,
     out: Path | None,
 ) -> None:
     """Predict a column of one file from the labelled rows of another.
 
-    Prints the rows of the query file with a column `prediction` behind them. A value of true counts
-    as 1, of false as 0; text and dates are left out of the features.
+    Prints the rows of the query file with a column `prediction` behind them, and `lower` and
+    `upper` before it with --interval. A value of true counts as 1, of false as 0; text and dates
+    are left out of the features.
     """
     import sonoba
     from service.table_files import read_table
@@ -90,14 +101,15 @@ def predict(
 
     try:
         context, query = read_table(context_file), read_table(query_file)
+        _check_bounds(query, level)
         columns = _features(context, target, features)
         prompt = context.matrix(columns), context.numbers(target), query.matrix(columns)
         _notice_columns(context, query, target, columns if features is None else None)
         with sonoba.Client(address, timeout=timeout, model=model) as client:
-            answers = list(_answers(client, *prompt, columns))
+            answers = list(_answers(client, *prompt, columns, level))
         _report(answers, *prompt[0].shape)
         values = (value for answer in answers for value in answer.values)
-        write_predictions(query, values, sys.stdout, out)
+        write_predictions(_with_bounds(query, answers), values, sys.stdout, out)
     except TableError as error:
         raise click.ClickException(str(error)) from None
     except sonoba.SonobaError as error:
@@ -151,12 +163,44 @@ def _notice_columns(context: Table, query: Table, target: str, default: list[str
 
 
 def _answers(
-    client: sonoba.Client, x: Array, y: Array, queries: Array, columns: list[str]
+    client: sonoba.Client,
+    x: Array,
+    y: Array,
+    queries: Array,
+    columns: list[str],
+    level: float | None,
 ) -> Iterator[sonoba.Prediction]:
     """Yield the answers to the queries, call by call."""
     for start in range(0, len(queries), QUERIES_PER_CALL):
         part = queries[start : start + QUERIES_PER_CALL]
-        yield client.predict(x, y, part, columns=columns)
+        levels = () if level is None else level
+        yield client.predict(x, y, part, columns=columns, levels=levels)
+
+
+def _check_bounds(query: Table, level: float | None) -> None:
+    """Refuse, before anything is asked, a query file whose columns the bounds would replace."""
+    from service.tables import TableError
+
+    taken = [name for name in BOUNDS if name in query.columns]
+    if level is not None and taken:
+        raise TableError(f"{query.source}: rename the column {taken[0]!r}, it is for the interval")
+
+
+def _with_bounds(query: Table, answers: list[sonoba.Prediction]) -> Table:
+    """Return the query's rows with the bounds of their answers, where there are any."""
+    import numpy as np
+
+    from service.tables import Column, Kind, Table
+
+    intervals = [answer.intervals[0] for answer in answers if answer.intervals]
+    if not intervals:
+        return query
+    columns = dict(query.columns)
+    for name in BOUNDS:
+        values = np.concatenate([getattr(interval, name) for interval in intervals])  # (n,)
+        texts = tuple(repr(value) for value in values.tolist())
+        columns[name] = Column(Kind.NUMBER, texts, values)
+    return Table(query.source, columns)
 
 
 def _report(answers: list[sonoba.Prediction], M: int, d: int) -> None:

@@ -1,5 +1,6 @@
 """The shipped weeks as prompts, and how far a method's answers are from what happened.
 
+The earliest 60 % of the weeks are history to learn from, the rest is replayed; no week is both.
 A prompt is M random hours of one week with their label, and further hours of that week as queries.
 Its error is NRMSE: the RMSE over its queries by the standard deviation of its context's labels.
 """
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model import baselines
+from service.boosting import Boosting
+from service.held_out import BOOSTING, MEAN, OLS, RIDGE
 
 Array = NDArray[np.float64]
 
@@ -21,9 +24,11 @@ GROUP, LABEL = "week", "log_bikers"
 CONTEXT_SIZES = (8, 16, 32, 64)
 QUERY_COUNT = 16
 RESAMPLES = 1000
+HISTORY_SHARE = 0.6
 
-SONOBA, RIDGE, OLS, MEAN = "sonoba", "ridge-CV", "OLS", "mean"
-METHODS = (SONOBA, RIDGE, OLS, MEAN)
+SONOBA = "sonoba"
+"""What a server of the caller's answers with, whichever model that is."""
+FOUNDATION = "foundation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,16 @@ class Hours:
     week: NDArray[np.int64]  # (n,)
     x: Array  # (n, d)
     y: Array  # (n,)
+
+    def replayed(self) -> "Hours":
+        """Return the hours of the weeks after the history's."""
+        late = self.week >= self.first_replayed()  # (n,)
+        return Hours(self.features, self.week[late], self.x[late], self.y[late])
+
+    def first_replayed(self) -> int:
+        """Return the first week that is not history."""
+        weeks = np.unique(self.week)
+        return int(weeks[round(HISTORY_SHARE * len(weeks))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +63,28 @@ class Prompts:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """Errors at one number of examples: medians over prompts, and sonoba's against ridge-CV's.
+class Ratio:
+    """A model's median error by ridge-CV's, and bounds that hold it with 95 % confidence.
 
-    `low` and `high` bound the ratio of the medians with 95 % confidence: whole weeks are drawn
-    again, because prompts of one week resemble each other.
+    Whole weeks are drawn again for the bounds, because prompts of one week resemble each other.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Errors at one number of examples: medians over prompts, the served models' first.
+
+    `ratios` has every served model, the one the replay is about first.
     """
 
     example_count: int
     prompt_count: int
     median_nrmse: Mapping[str, float]
-    ratio: float
-    low: float
-    high: float
+    ratios: Mapping[str, Ratio]
     prompts_per_second: float
 
 
@@ -98,32 +122,35 @@ def nrmse(prompts: Prompts, predictions: Array) -> Array:
     return error
 
 
-def score(prompts: Prompts, answers: Array, seconds: float, seed: int) -> Score:
-    """Compare the server's answers (B, Q), which took so many seconds, with the baselines'."""
+def score(
+    prompts: Prompts,
+    served: Mapping[str, Array],
+    seconds: float,
+    seed: int,
+    boosting: Boosting | None = None,
+) -> Score:
+    """Compare served models' answers (B, Q), which took so many seconds in all, with other fits."""
     asked = prompts.x, prompts.y, prompts.queries
-    errors = {
-        SONOBA: nrmse(prompts, answers),
-        RIDGE: nrmse(prompts, baselines.ridge_cv(*asked)),
-        OLS: nrmse(prompts, baselines.ols(*asked)),
-        MEAN: nrmse(prompts, baselines.mean(*asked)),
+    answers = {
+        **served,
+        RIDGE: baselines.ridge_cv(*asked),
+        OLS: baselines.ols(*asked),
+        MEAN: baselines.mean(*asked),
     }
-    medians = {name: float(np.median(error)) for name, error in errors.items()}
-    low, high = _ratio_interval(errors[SONOBA], errors[RIDGE], prompts.week, seed)
+    if boosting:
+        answers[BOOSTING] = boosting.answer(*asked)
+    errors = {name: nrmse(prompts, answer) for name, answer in answers.items()}
     return Score(
         example_count=prompts.x.shape[1],
         prompt_count=len(prompts.x),
-        median_nrmse=medians,
-        ratio=medians[SONOBA] / medians[RIDGE],
-        low=low,
-        high=high,
-        prompts_per_second=len(prompts.x) / seconds,
+        median_nrmse={name: float(np.median(error)) for name, error in errors.items()},
+        ratios={name: _ratio(errors[name], errors[RIDGE], prompts.week, seed) for name in served},
+        prompts_per_second=len(served) * len(prompts.x) / seconds,
     )
 
 
-def _ratio_interval(
-    ours: Array, theirs: Array, week: NDArray[np.int64], seed: int
-) -> tuple[float, float]:
-    """Return 95 % bounds of the ratio of medians, by drawing whole weeks with replacement."""
+def _ratio(ours: Array, theirs: Array, week: NDArray[np.int64], seed: int) -> Ratio:
+    """Return the ratio of medians, with bounds by drawing whole weeks with replacement."""
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(week == w) for w in np.unique(week)]
     ratios = np.empty(RESAMPLES)
@@ -132,4 +159,4 @@ def _ratio_interval(
         rows = np.concatenate(again)
         ratios[i] = np.median(ours[rows]) / np.median(theirs[rows])
     low, high = np.quantile(ratios, [0.025, 0.975])
-    return float(low), float(high)
+    return Ratio(float(np.median(ours) / np.median(theirs)), float(low), float(high))

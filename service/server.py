@@ -12,7 +12,9 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from model.checkpoint import FOUNDATION_FILE, Artifact, load
+from model.checkpoint import FOUNDATION_FILE, Artifact, load, load_stored
+from model.foundation import FoundationModel
+from model.store import Store
 from service.core import Predictor
 from service.counting import counted_stream, counted_unary
 from service.errors import answered
@@ -71,6 +73,7 @@ class Server:
         self._metrics: MetricsPort | None = None
         self.grpc_port = 0
         self.metrics_port = 0
+        self.described = _described(slots.names(), settings.default_model)
 
     def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> grpc.Server:
         server = grpc.server(self._pools.predict, options=_options(self._settings))
@@ -124,9 +127,23 @@ class Server:
         log.info("stopped")
 
 
+def _described(names: list[str], default: str) -> str:
+    """Return what is served, in words."""
+    others = ", ".join(name for name in names if name != default)
+    return f"the model {default}" + (f"; by name also {others}" if others else "")
+
+
 def _artifacts(settings: Settings) -> list[Artifact]:
-    """Return the bundled foundation model and the models of the settings' files."""
+    """Return the bundled foundation model, and the models of the settings' files and store."""
     artifacts = [load(path) for path in (FOUNDATION_FILE, *settings.model_files)]
+    if settings.store is not None:
+        if not settings.store.is_dir():
+            sentence = "expected a folder that `sonoba pretrain` wrote, got none"
+            raise StartError(f"store: {settings.store}: {sentence}")
+        fallback = artifacts[0].model
+        assert isinstance(fallback, FoundationModel)
+        for name in Store(settings.store).names():
+            artifacts.append(load_stored(settings.store, name, fallback=fallback))
     names = [artifact.name for artifact in artifacts]
     known = ", ".join(names)
     if len(set(names)) < len(names):

@@ -38,6 +38,8 @@ class Settings(BaseModel):
     """Model that answers when a request names none."""
     model_files: tuple[Path, ...] = ()
     """Model files to serve beside the bundled foundation model, separated by commas."""
+    store: Path | None = None
+    """Folder of `sonoba pretrain`: of each of its models the version in force is served."""
     reflection: bool = True
     """Whether clients such as grpcurl may ask for the contract."""
     feature_count_max: Annotated[int, Field(ge=1, le=1024)] = 256

@@ -38,15 +38,15 @@ def read_table(path: Path) -> Table:
 
 def _load_csv(path: Path) -> dict[str, Column]:
     """Return the columns of a CSV file; the first line names them, in UTF-8."""
-    delimiter, names = _header(path)
+    delimiter, names = header_of(path)
     texts = {f"t{i}": "VARCHAR" for i in range(len(names))}
     numbers = ", ".join(f"{_TO_NUMBER.format(text)} AS v{text[1:]}" for text in texts)
     query = f"""CREATE TABLE rows AS SELECT *, {numbers} FROM read_csv(
         ?, delim=?, quote='"', escape='"', header=true, auto_detect=false, columns=?)"""
     try:
-        return _columns(names, query, [_literal(path), delimiter, texts])
+        return _columns(names, query, [literal(path), delimiter, texts])
     except duckdb.Error as error:
-        raise TableError(f"{path}: {_reason(error)}") from None
+        raise TableError(f"{path}: {reason_of(error)}") from None
 
 
 def _load_parquet(path: Path) -> dict[str, Column]:
@@ -54,9 +54,9 @@ def _load_parquet(path: Path) -> dict[str, Column]:
     with _connect() as connection:
         try:
             query = "DESCRIBE SELECT * FROM read_parquet(?)"
-            described = connection.execute(query, [_literal(path)]).fetchall()
+            described = connection.execute(query, [literal(path)]).fetchall()
         except duckdb.Error as error:
-            raise TableError(f"{path}: {_reason(error)}") from None
+            raise TableError(f"{path}: {reason_of(error)}") from None
     parts = []
     for i, (name, kind, *_) in enumerate(described):
         quoted = '"' + name.replace('"', '""') + '"'
@@ -64,10 +64,10 @@ def _load_parquet(path: Path) -> dict[str, Column]:
         number = f"CAST({quoted} AS DOUBLE)" if is_number else "CAST(NULL AS DOUBLE)"
         parts.append(f"CAST({quoted} AS VARCHAR) AS t{i}, {number} AS v{i}")
     query = f"CREATE TABLE rows AS SELECT {', '.join(parts)} FROM read_parquet(?)"
-    return _columns([name for name, *_ in described], query, [_literal(path)])
+    return _columns([name for name, *_ in described], query, [literal(path)])
 
 
-def _header(path: Path) -> tuple[str, list[str]]:
+def header_of(path: Path) -> tuple[str, list[str]]:
     """Return the delimiter and the column names of a CSV file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -138,12 +138,12 @@ def _values(numbers: object) -> Array:
     return values
 
 
-def _literal(path: Path) -> str:
+def literal(path: Path) -> str:
     """Return the path so that DuckDB takes its stars and brackets as they are."""
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
-def _reason(error: duckdb.Error) -> str:
+def reason_of(error: duckdb.Error) -> str:
     """Return what DuckDB has against a file, without its advice to its own callers."""
     message = str(error)
     line = re.search(r"CSV Error on Line: (\d+)", message)

@@ -24,14 +24,14 @@ class TrialServerError(Exception):
 
 
 @contextmanager
-def trial_server() -> Iterator[str]:
+def trial_server(*flags: str) -> Iterator[str]:
     """Run `sonoba serve` on free ports of this machine; give its address once it is ready.
 
-    It inherits our environment, so settings made there hold for it too; flags win over them.
+    It inherits our environment, so settings made there hold for it too; `flags` win over them.
     """
     grpc_port, metrics_port = _free_ports()
     ports = ["--host", HOST, "--grpc-port", str(grpc_port), "--metrics-port", str(metrics_port)]
-    command = [sys.executable, "-m", "service.cli", "serve", *ports]
+    command = [sys.executable, "-m", "service.cli", "serve", *ports, *flags]
     before = signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(command, stdout=words, stderr=words)

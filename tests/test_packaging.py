@@ -24,6 +24,7 @@ DISTRIBUTION = {  # of an import that is not called like its distribution
     "grpc_health": "grpcio-health-checking",
     "grpc_reflection": "grpcio-reflection",
     "grpc_status": "grpcio-status",
+    "sklearn": "scikit-learn",
 }
 LOCK_FILES = {
     *("poetry.lock", "uv.lock", "pdm.lock", "pylock.toml", "Pipfile.lock", "conda-lock.yml"),
@@ -161,7 +162,9 @@ def test_every_declared_dependency_is_pinned():
 
 def test_every_import_of_the_server_is_declared():
     extras = SERVER["project"]["optional-dependencies"]
-    declared = SERVER["project"]["dependencies"] + extras["demo"] + extras["pretrain"]
+    declared = (
+        SERVER["project"]["dependencies"] + extras["demo"] + extras["judge"] + extras["pretrain"]
+    )
     used = third_party("model") | third_party("monitoring") | third_party("service")
 
     assert used - {distribution(one) for one in declared} == set()

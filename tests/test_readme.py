@@ -118,7 +118,7 @@ def test_the_table_of_settings_is_the_settings_own():
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default()
-        shown = "" if default == () else f"`{default}`"
+        shown = "" if default in ((), None) else f"`{default}`"
         rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
 
     assert "\n".join(rows) in README

@@ -13,7 +13,7 @@ from sonoba.errors import (
     SonobaError,
     Unavailable,
 )
-from sonoba.prediction import Column, Model, Prediction, Warning
+from sonoba.prediction import Column, Explanation, Interval, Model, Prediction, Warning
 from sonoba.prompt import Prompt
 from sonoba.summary import Summary
 
@@ -23,6 +23,8 @@ __all__ = [
     "Client",
     "Column",
     "DeadlineExceeded",
+    "Explanation",
+    "Interval",
     "InvalidPrompt",
     "Model",
     "NotFound",

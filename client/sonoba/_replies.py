@@ -9,7 +9,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sonoba._status import prompt_error
 from sonoba._wire import Numbers, collect, decode
 from sonoba.errors import ServerError, SonobaError
-from sonoba.prediction import Column, Model, Prediction, Warning
+from sonoba.prediction import Column, Explanation, Interval, Model, Prediction, Warning
 from sonoba.prompt import EncodedPrompt
 from sonoba.summary import Summary
 from sonoba.v1 import predictor_pb2 as pb
@@ -18,6 +18,7 @@ from sonoba.v1 import predictor_pb2 as pb
 def prediction(response: pb.PredictResponse, prompt: EncodedPrompt) -> Prediction:
     """Return the answer to one prompt."""
     _check_count(len(response.predictions), prompt.queries.shape[0], response.request_id)
+    uncertainty = response.uncertainty
     return Prediction(
         values=collect(response.predictions),
         model=response.model,
@@ -30,6 +31,28 @@ def prediction(response: pb.PredictResponse, prompt: EncodedPrompt) -> Predictio
             for w in response.warnings
         ),
         request_id=response.request_id,
+        standard_errors=_some(uncertainty.standard_errors),
+        intervals=tuple(
+            Interval(one.level, collect(one.lower), collect(one.upper))
+            for one in uncertainty.intervals
+        ),
+        interval_method=_word(pb.IntervalMethod, uncertainty.method),
+        explanation=_explanation(response),
+    )
+
+
+def _explanation(response: pb.PredictResponse) -> Explanation | None:
+    if not response.HasField("attributions"):
+        return None
+    message, weights = response.attributions, None
+    if message.HasField("example_weights"):
+        flat, M = _floats(message.example_weights), message.example_weights.column_count
+        weights = [collect(flat[at : at + M]) for at in range(0, len(flat), M)]
+    return Explanation(
+        intercept=message.intercept,
+        coefficients=collect(_floats(message.coefficients)),
+        profile_shares=collect(_floats(message.profile_shares)),
+        weights=weights,
     )
 
 
@@ -52,11 +75,9 @@ def batch_answers(
     n, Q = len(prompts), prompts[0].queries.shape[0]
     _check_count(len(response.predictions), 8 * n * Q, response.request_id)
     values = collect(decode(response.predictions))  # (n * Q,)
+    bounds = _bounds(response, n * Q if prompts[0].levels else 0)
     failed = {e.index: prompt_error(e, response.request_id) for e in response.errors}
-    warnings: dict[int, tuple[Warning, ...]] = {}
-    for w in response.warnings:
-        caution = Warning(_word(pb.WarningCode, w.code).upper())
-        warnings[w.index] = (*warnings.get(w.index, ()), caution)
+    cautions = _cautions(response)
     modes, solvers = response.modes.ljust(n, b"\0"), response.solvers.ljust(n, b"\0")
     return [
         failed.get(i)
@@ -67,11 +88,38 @@ def batch_answers(
             mode=_word(pb.Mode, modes[i]),
             solver=_word(pb.Solver, solvers[i]),
             evidence="examples",
-            warnings=warnings.get(i, ()),
+            warnings=cautions.get(i, ()),
             request_id=response.request_id,
+            standard_errors=bounds[0][i * Q : (i + 1) * Q],
+            intervals=_intervals(prompts[0].levels, bounds, slice(i * Q, (i + 1) * Q)),
         )
         for i in range(n)
     ]
+
+
+def _bounds(response: pb.PredictBatchResponse, size: int) -> list[Sequence[float]]:
+    """Return standard errors, lower and upper bounds of so many queries; 0 when none are asked."""
+    tensors = response.standard_errors, response.lower_bounds, response.upper_bounds
+    for raw in tensors:
+        _check_count(len(raw), 8 * size, response.request_id, "bounds")
+    return [_some(decode(raw)) for raw in tensors]
+
+
+def _intervals(
+    levels: Sequence[float], bounds: Sequence[Sequence[float]], part: slice
+) -> tuple[Interval, ...]:
+    """Return the intervals of one prompt of many."""
+    _, lower, upper = bounds
+    return tuple(Interval(level, lower[part], upper[part]) for level in levels)
+
+
+def _cautions(response: pb.PredictBatchResponse) -> dict[int, tuple[Warning, ...]]:
+    """Return the warnings of every prompt that has some."""
+    warnings: dict[int, tuple[Warning, ...]] = {}
+    for w in response.warnings:
+        caution = Warning(_word(pb.WarningCode, w.code).upper())
+        warnings[w.index] = (*warnings.get(w.index, ()), caution)
+    return warnings
 
 
 def summary(message: pb.ExampleSummary) -> Summary:
@@ -117,15 +165,23 @@ def model(message: pb.Model) -> Model:
 
 
 def _vector(message: pb.Vector) -> tuple[float, ...]:
+    return tuple(_floats(message))
+
+
+def _floats(message: pb.Vector | pb.Matrix) -> Sequence[float]:
     if not message.raw:
-        return tuple(message.values)
+        return message.values
     data_type = message.data_type or pb.DATA_TYPE_FLOAT64
-    return tuple(Numbers(message.raw, (), data_type).floats())
+    return Numbers(message.raw, (), data_type).floats()
 
 
-def _check_count(got: int, expected: int, request_id: str) -> None:
+def _some(numbers: Sequence[float]) -> Sequence[float]:
+    return collect(numbers) if numbers else ()
+
+
+def _check_count(got: int, expected: int, request_id: str, what: str = "predictions") -> None:
     if got != expected:
-        sentence = f"predictions: expected {expected} (one a query), got {got}"
+        sentence = f"{what}: expected {expected} (one a query), got {got}"
         raise ServerError(sentence, request_id=request_id)
 
 

@@ -110,6 +110,11 @@ def _vector(numbers: Sequence[float]) -> pb.Vector | None:
 
 
 def _options(prompt: EncodedPrompt) -> pb.PredictOptions | None:
-    if prompt.allow_fallback:
+    if prompt.allow_fallback and not prompt.levels and not prompt.explain:
         return None
-    return pb.PredictOptions(fallback_policy=pb.FALLBACK_POLICY_FORBID)
+    return pb.PredictOptions(
+        include_uncertainty=bool(prompt.levels),
+        confidence_levels=prompt.levels,
+        include_attributions=prompt.explain,
+        fallback_policy=None if prompt.allow_fallback else pb.FALLBACK_POLICY_FORBID,
+    )

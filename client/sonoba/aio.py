@@ -83,6 +83,8 @@ class Client:
         group_id: str = "",
         schema_hash: str = "",
         allow_fallback: bool = True,
+        levels: float | Sequence[float] = (),
+        explain: bool = False,
         model: str | None = None,
         model_version: str | None = None,
         request_id: str = "",
@@ -90,9 +92,8 @@ class Client:
     ) -> Prediction:
         """Answer queries (Q, d) from examples (M, d) with labels (M,), or from their summary."""
         deadline = self._defaults.deadline(timeout)
-        prompt = Prompt(
-            examples, labels, queries, columns, summary, group_id, schema_hash, allow_fallback
-        )
+        context = examples, labels, queries, columns, summary
+        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, levels, explain)
         route = self._defaults.route(model, model_version)
         return await self._predict(encode_prompt(prompt), route, deadline, request_id)
 

@@ -21,12 +21,38 @@ class Warning:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Interval:
+    """A lower and an upper bound a query, in label units; `level` is how often they should hold."""
+
+    level: float
+    lower: Sequence[float]  # (Q,)
+    upper: Sequence[float]  # (Q,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """What an answer consists of: two ways to compute it, both exact.
+
+    intercept + query · coefficients, and weights · labels + profile_shares. A summary stands for
+    examples that have no weights of their own; the shares are 0 without a profile.
+    """
+
+    intercept: float
+    coefficients: Sequence[float]  # (d,) label units a feature unit, in the order sent
+    profile_shares: Sequence[float]  # (Q,) label units
+    weights: Sequence[Sequence[float]] | None  # (Q, M)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer to one prompt.
 
     `values` has one number a query, in label units: a NumPy array where NumPy is loaded, else a
     list. `mode` says what really answered ("paper", "foundation", "profile", "mean"), `solver` how
     ("k1", "k2", "k4", "exact"; empty in mode "mean"), `evidence` from what ("examples", "summary").
+    `intervals` has one of each level asked for, `standard_errors` their common scale;
+    `interval_method` says what the levels rest on ("calibrated", "uncalibrated", "provisional";
+    empty for prompts that travelled stacked).
     """
 
     values: Sequence[float]  # (Q,)
@@ -37,6 +63,10 @@ class Prediction:
     evidence: str
     warnings: tuple[Warning, ...]
     request_id: str
+    standard_errors: Sequence[float] = ()  # (Q,)
+    intervals: tuple[Interval, ...] = ()
+    interval_method: str = ""
+    explanation: Explanation | None = None
 
 
 class Column(NamedTuple):

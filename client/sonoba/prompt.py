@@ -1,6 +1,6 @@
 """One prompt: a context, and the queries to answer from it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sonoba._examples import Examples, check_width, encode_examples
@@ -17,7 +17,8 @@ class Prompt:
     Numbers may be lists, arrays or frames; queries (d,) are one query. `columns` names the features
     in order; a frame brings its own names, and the queries' columns are matched to the examples'
     by name. `group_id` is the entity the examples belong to (a store, a patient). Without
-    `allow_fallback`, a prompt that only a simpler model could answer is refused.
+    `allow_fallback`, a prompt that only a simpler model could answer is refused. `levels` asks for
+    intervals, one (0.95) or several; `explain` for coefficients and the weight of every example.
     """
 
     examples: Values | None = None
@@ -28,6 +29,8 @@ class Prompt:
     group_id: str = ""
     schema_hash: str = ""
     allow_fallback: bool = True
+    levels: float | Sequence[float] = ()
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class EncodedPrompt:
     group_id: str
     schema_hash: str
     allow_fallback: bool
+    levels: tuple[float, ...]
+    explain: bool
 
 
 def encode_prompt(prompt: Prompt) -> EncodedPrompt:
@@ -58,6 +63,8 @@ def encode_prompt(prompt: Prompt) -> EncodedPrompt:
         group_id=prompt.group_id,
         schema_hash=prompt.schema_hash,
         allow_fallback=prompt.allow_fallback,
+        levels=_encode_levels(prompt.levels),
+        explain=prompt.explain,
     )
 
 
@@ -67,6 +74,16 @@ def _encode_context(prompt: Prompt) -> Examples | Summary:
     if prompt.examples is not None or prompt.labels is not None:
         raise InvalidPrompt.at("summary", "expected examples or their summary, got both")
     return prompt.summary
+
+
+def _encode_levels(levels: float | Sequence[float]) -> tuple[float, ...]:
+    """Return the levels as a tuple; a single number is one."""
+    try:
+        one_or_more = levels if isinstance(levels, Iterable) else (levels,)
+        return tuple(float(level) for level in one_or_more)
+    except (TypeError, ValueError):
+        sentence = f"expected numbers such as 0.95, got {levels!r:.64}"
+        raise InvalidPrompt.at("options.confidence_levels", sentence, "NOT_A_NUMBER") from None
 
 
 def _encode_queries(queries: Values | None, columns: Sequence[str], d: int) -> Numbers:

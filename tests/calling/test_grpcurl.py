@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 import sonoba
 from tests.calling.document import ADDRESS, ANSWER, BLOCKS, TEXT, curl_request, printed
 
-COMMANDS = ["grpcurl-predict", "grpcurl-summary"]
+COMMANDS = ["grpcurl-predict", "grpcurl-explain", "grpcurl-summary"]
 BUF = Path(sys.executable).with_name("buf")  # of the distribution buf-bin
 BUF_FLAGS = "--protocol grpc --http2-prior-knowledge"
 PROGRAMS = ["buf", *(["grpcurl"] if shutil.which("grpcurl") else [])]
@@ -88,6 +88,32 @@ def test_the_answer_shown_is_the_one_given(reflected):
     assert answer.pop("predictions") == pytest.approx(shown.pop("predictions"), rel=1e-12, abs=0)
     assert {name: answer[name] for name in shown} == shown
     assert set(answer) - set(shown) == {"model_version", "request_id"}
+
+
+def test_what_stands_beside_an_answer_is_what_is_shown(reflected):
+    shown = json.loads(BLOCKS["grpcurl-explain-answer"])
+
+    answer = reflected.call(*curl_request("grpcurl-explain"))
+
+    weights = answer["attributions"].pop("example_weights")
+    assert (weights["row_count"], weights["column_count"]) == (1, 6)
+    assert answer["uncertainty"].pop("method") == shown["uncertainty"].pop("method")
+    assert set(answer) - set(shown) == {
+        *("predictions", "mode", "solver", "evidence", "model", "model_version", "request_id"),
+    }
+    given = flat({name: answer[name] for name in shown})
+    assert given == pytest.approx(flat(shown), rel=1e-12, abs=0)
+
+
+def flat(message, path=""):
+    """Return every value of a message by its path."""
+    if not isinstance(message, dict | list):
+        return {path: message}
+    parts = message.items() if isinstance(message, dict) else enumerate(message)
+    found = {}
+    for key, part in parts:
+        found |= flat(part, f"{path}.{key}")
+    return found
 
 
 def test_a_summary_is_answered_as_a_summary(reflected):

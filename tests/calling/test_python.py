@@ -6,6 +6,7 @@ PROGRAMS = {
     "predict_sdk.py": "answer-sdk",
     "predict_stubs.py": "answer",
     "predict_batch.py": "answer-batch",
+    "predict_interval.py": "answer-interval",
     "predict_summary.py": "answer-summary",
 }
 

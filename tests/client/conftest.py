@@ -72,6 +72,7 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
         self.seconds = 0.0  # spent on every call
         self.stream_answers = None  # after which a stream's call ends with OK
         self.stream_statuses = deque()  # with which it ends instead, one a call
+        self.forgets_bounds = False  # in a batch
         self.sequence_shift = 0  # of every answer in a stream
         self.in_flight = self.most_in_flight = 0
         self.model = pb.Model(
@@ -131,6 +132,10 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
                 response.errors.append(not_finite("features"))
                 response.errors[-1].index = i
         response.predictions = predictions.tobytes()
+        if request.options.include_uncertainty and not self.forgets_bounds:
+            response.standard_errors = np.full(predictions.shape, 0.5).tobytes()
+            response.lower_bounds = (predictions - 1.0).tobytes()
+            response.upper_bounds = (predictions + 1.0).tobytes()
         with self._lock:
             self.in_flight -= 1
         return response
@@ -158,6 +163,11 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
             if not np.isfinite(x).all():
                 return not_finite("examples.features")
             values, evidence = answer(x, y, queries), pb.EVIDENCE_EXAMPLES
+        beside = {}
+        if request.options.include_uncertainty:
+            beside["uncertainty"] = uncertainty(values, request.options.confidence_levels)
+        if request.options.include_attributions:
+            beside["attributions"] = attributions(request, len(values))
         few = pb.Warning(code=pb.WARNING_CODE_FEW_EXAMPLES, message="few", field="x", index=-1)
         return pb.PredictResponse(
             predictions=values,
@@ -168,6 +178,7 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
             evidence=evidence,
             warnings=[few],
             request_id=request.request_id or "generated",
+            **beside,
         )
 
     def SummarizeExamples(self, request, context):
@@ -195,6 +206,33 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
         following = str(at + 1) if at < 2 else ""
         models = [pb.Model(name=names[at])]
         return pb.ListModelsResponse(models=models, next_page_token=following)
+
+
+def uncertainty(values, levels):
+    """Return intervals as wide as twice their level."""
+    return pb.Uncertainty(
+        standard_errors=[0.5] * len(values),
+        intervals=[
+            pb.Interval(level=level, lower=values - level, upper=values + level) for level in levels
+        ],
+        method=pb.INTERVAL_METHOD_UNCALIBRATED,
+    )
+
+
+def attributions(request, Q):
+    """Return coefficients 2, 3, … and weights that count up; none for a summary."""
+    d = request.queries.column_count
+    message = pb.Attributions(
+        intercept=1.5,
+        coefficients=pb.Vector(raw=np.arange(2.0, 2.0 + d).tobytes()),
+        profile_shares=pb.Vector(values=[0.0] * Q),
+    )
+    if request.WhichOneof("context") == "examples":
+        M = request.examples.features.row_count
+        raw = np.arange(float(Q * M)).tobytes()
+        weights = pb.Matrix(row_count=Q, column_count=M, raw=raw, data_type=pb.DATA_TYPE_FLOAT64)
+        message.example_weights.CopyFrom(weights)
+    return message
 
 
 def not_finite(field):

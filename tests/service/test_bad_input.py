@@ -70,7 +70,13 @@ def weather(**fields):
     return asking(X, Y, Q, model="weather", **fields)
 
 
-UNCERTAIN = pb.PredictOptions(include_uncertainty=True)
+def uncertain(*levels):
+    return pb.PredictOptions(include_uncertainty=True, confidence_levels=levels)
+
+
+SHIFT = pb.PredictOptions(include_shift_score=True)
+IMPUTE = pb.PredictOptions(missing_value_policy=pb.MISSING_VALUE_POLICY_IMPUTE)
+EXPLAIN = pb.PredictOptions(include_attributions=True)
 FORBID = pb.PredictOptions(fallback_policy=pb.FALLBACK_POLICY_FORBID)
 
 BROKEN = {
@@ -189,8 +195,37 @@ BROKEN = {
         "model_version", "in force), got '0'",
     ),
     "an option not offered": (
-        asking(X, Y, Q, options=UNCERTAIN), grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_OPTION",
-        "options.include_uncertainty", "does not offer",
+        asking(X, Y, Q, options=SHIFT), grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_OPTION",
+        "options.include_shift_score", "does not offer",
+    ),
+    "gaps to fill": (
+        asking(X, Y, Q, options=IMPUTE), grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_OPTION",
+        "options.missing_value_policy", "does not offer",
+    ),
+    "a level not offered": (
+        asking(X, Y, Q, options=uncertain(0.95, 0.5)), INVALID, "BAD_LEVEL",
+        "options.confidence_levels", "expected some of 0.80, 0.90, 0.95, each once, got 0.5",
+    ),
+    "a level that is no number": (
+        asking(X, Y, Q, options=uncertain(np.nan)), INVALID, "BAD_LEVEL",
+        "options.confidence_levels", "got nan",
+    ),
+    "a level twice": (
+        asking(X, Y, Q, options=uncertain(0.9, 0.9)), INVALID, "BAD_LEVEL",
+        "options.confidence_levels", "got 0.9 more than once",
+    ),
+    "a level without uncertainty": (
+        asking(X, Y, Q, options=pb.PredictOptions(confidence_levels=[0.9])), INVALID, "BAD_LEVEL",
+        "options.confidence_levels", "expected none without include_uncertainty, got 0.9",
+    ),
+    "more weights than an answer holds": (
+        asking(np.ones((8192, 1)), np.ones(8192), np.ones((513, 1)), options=EXPLAIN),
+        INVALID, "LIMIT_EXCEEDED", "queries.row_count",
+        "expected at most 512 to be explained by 8192 examples, got 513",
+    ),
+    "coefficients that do not fit a double": (
+        asking(X * 1e-200, Y * 1e200, Q * 1e-200, options=EXPLAIN), INVALID, "NUMERIC_OVERFLOW",
+        "options.include_attributions", "expected units in which coefficients fit a double",
     ),
     "sums no examples can have": (
         summary(label_square_sum=0.001), INVALID, "BAD_SUMMARY", "summary",
@@ -215,6 +250,10 @@ BROKEN = {
 }  # fmt: skip
 
 BROKEN_BATCH = {
+    "two levels": (
+        batch(options=uncertain(0.8, 0.9)), "BAD_LEVEL", "options.confidence_levels",
+        "expected at most one level in a batch, got 2",
+    ),
     "no prompt": (batch(prompt_count=0), "BAD_SHAPE", "prompt_count", "expected 1 to 4096, got 0"),
     "a tensor too short": (
         batch(labels=Y.tobytes()), "BAD_SHAPE", "labels", "expected 32 numbers (2 x 16), got 16",

@@ -35,8 +35,22 @@ def numbers(rng, shape):
     return rng.choice(FINITE if kind == 2 else WILD, size=shape)
 
 
+def options(rng, is_batch=False):
+    """Return no options half of the time, else intervals, an explanation, or both."""
+    [rng] = rng.spawn(1)  # so that the prompts of a seed do not depend on the options
+    if rng.integers(2):
+        return None
+    levels = [[], [0.8], [0.95], [0.8, 0.95], [0.5], [np.nan]][rng.integers(6)]
+    return pb.PredictOptions(
+        include_uncertainty=bool(rng.integers(4)),
+        confidence_levels=levels[: 1 if is_batch else 2],
+        include_attributions=not is_batch and bool(rng.integers(2)),
+    )
+
+
 def predict(rng, model, x, y, queries):
-    return asking(x, y, queries, form={"raw": bool(rng.integers(2))}, model=model)
+    form = {"raw": bool(rng.integers(2))}
+    return asking(x, y, queries, form=form, model=model, options=options(rng))
 
 
 def batch(rng, model, x, y, queries):
@@ -49,6 +63,7 @@ def batch(rng, model, x, y, queries):
         features=np.stack([x, numbers(rng, x.shape)]).tobytes(),
         labels=np.stack([y, y]).tobytes(),
         queries=np.stack([queries, queries]).tobytes(),
+        options=options(rng, is_batch=True),
     )
 
 
@@ -63,7 +78,9 @@ def summed(rng, model, x, y, queries):
         label_sum=y.sum(),
         label_square_sum=y @ y,
     )
-    return pb.PredictRequest(model=model, queries=matrix(queries), summary=summary)
+    return pb.PredictRequest(
+        model=model, queries=matrix(queries), summary=summary, options=options(rng)
+    )
 
 
 def summarise(rng, model, x, y, queries):
@@ -95,11 +112,25 @@ def answers_of(response):
     if isinstance(response, pb.PredictBatchResponse):
         values = np.frombuffer(response.predictions).reshape(len(response.modes), -1)
         assert {e.index for e in response.errors} == set(np.flatnonzero(np.isnan(values).all(1)))
+        beside = (response.standard_errors, response.lower_bounds, response.upper_bounds)
+        tensors = [np.frombuffer(raw).reshape(values.shape) for raw in beside if raw]
+        values = np.concatenate([values, *tensors], axis=1)
         return values[[i for i, mode in enumerate(response.modes) if mode]]
     if isinstance(response, pb.PredictResponse):
-        return np.array(response.predictions)
+        return np.concatenate([response.predictions, *beside_of(response)])
     sums = response.summary
     return np.frombuffer(sums.feature_sums.raw + sums.second_moments.raw + sums.label_products.raw)
+
+
+def beside_of(response):
+    """Yield the numbers that stand beside the predictions of one prompt."""
+    yield response.uncertainty.standard_errors
+    for interval in response.uncertainty.intervals:
+        yield from (interval.lower, interval.upper)
+    yield [response.attributions.intercept]
+    yield response.attributions.coefficients.values
+    yield response.attributions.profile_shares.values
+    yield np.frombuffer(response.attributions.example_weights.raw)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -121,4 +152,4 @@ def test_whatever_is_sent_is_answered_in_numbers_or_refused_with_a_reason(predic
             seen.add(refusal.reason)
 
     assert seen - {"answered"} <= set(STATUS)
-    assert {"answered", "NOT_FINITE", "MALFORMED_REQUEST", "BAD_SUMMARY"} <= seen
+    assert {"answered", "NOT_FINITE", "MALFORMED_REQUEST", "BAD_SUMMARY", "BAD_LEVEL"} <= seen

@@ -97,6 +97,46 @@ def test_named_columns_are_brought_into_the_models_order(slots, parsed):
     assert got == outcome(predictor(slots), wire)
 
 
+BESIDE = {
+    "interval": pb.PredictOptions(include_uncertainty=True),
+    "levels": pb.PredictOptions(include_uncertainty=True, confidence_levels=[0.8, 0.95]),
+    "explanation": pb.PredictOptions(include_attributions=True),
+    "forbidden fallback": pb.PredictOptions(fallback_policy=pb.FALLBACK_POLICY_FORBID),
+}
+
+
+@pytest.mark.parametrize("options", BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize(
+    "columns", [[], ["wind", "temp", "humidity"]], ids=["as they are", "turned"]
+)
+@pytest.mark.parametrize("model", ["", "weather"])
+def test_options_are_part_of_the_layout(slots, parsed, model, columns, options):
+    rng = np.random.default_rng(12)
+    asked = {"model": model, "columns": columns, "options": options}
+    one = warm(slots, prompt(rng, **asked))
+    known = len(parsed)
+    wire = prompt(rng, **asked).SerializeToString()
+    got = outcome(one, wire)
+
+    assert len(parsed) == known
+    assert got == outcome(predictor(slots), wire)
+    assert got.HasField("uncertainty") == options.include_uncertainty
+    assert got.HasField("attributions") == options.include_attributions
+
+
+def test_a_layout_does_not_answer_another_options_request(slots, parsed):
+    rng = np.random.default_rng(13)
+    levels = [
+        pb.PredictOptions(include_uncertainty=True, confidence_levels=[p]) for p in (0.8, 0.9)
+    ]
+    one = warm(slots, prompt(rng, options=levels[0]))
+    known = len(parsed)
+    got = outcome(one, prompt(rng, options=levels[1]).SerializeToString())
+
+    assert len(parsed) == known + 1
+    assert [interval.level for interval in got.uncertainty.intervals] == [0.9]
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300, 1e9])
 def test_numbers_that_are_none_are_refused_by_place_in_a_known_layout(slots, parsed, bad):
     rng = np.random.default_rng(3)

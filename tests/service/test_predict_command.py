@@ -79,6 +79,40 @@ def test_the_examples_are_answered_as_the_model_answers_them(run):
     assert rows == table(QUERY.read_text())
 
 
+def test_an_interval_adds_its_bounds_before_the_prediction(run):
+    result = run("--interval", "0.9")
+
+    rows = table(result.stdout)
+    assert list(rows[0])[-3:] == ["lower", "upper", "prediction"]
+    assert predictions(result.stdout) == pytest.approx(predictions(run().stdout), rel=1e-12)
+    assert all(float(r["lower"]) < float(r["prediction"]) < float(r["upper"]) for r in rows)
+
+
+def test_a_wider_level_is_a_wider_interval(run):
+    def widths(level):
+        rows = table(run("--interval", level).stdout)
+        return np.array([float(row["upper"]) - float(row["lower"]) for row in rows])
+
+    assert (widths("0.95") > widths("0.80")).all()
+
+
+def test_a_level_that_is_not_offered_is_one_sentence(run):
+    result = run("--interval", "0.5")
+
+    assert result.exit_code == 1
+    assert "expected some of 0.80, 0.90, 0.95, each once, got 0.5" in result.stderr
+
+
+def test_a_query_file_with_a_column_of_bounds_is_refused(run, file):
+    query = file("taken.csv", QUERY.read_text().replace("temp", "upper", 1))
+    context = file("context.csv", CONTEXT.read_text().replace("temp", "upper", 1))
+    result = run("--interval", "0.9", query=query, context=context)
+
+    assert result.exit_code == 1
+    assert f"{query}: rename the column 'upper', it is for the interval" in result.stderr
+    assert run(query=query, context=context).exit_code == 0
+
+
 def test_what_is_no_prediction_goes_to_stderr(run):
     result = run()
 

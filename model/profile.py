@@ -1,0 +1,184 @@
+"""The model of a business's own history: the layers with a learnt prior (docs/model.md, 6).
+
+A prompt that is not of the profile's kind goes down a ladder, and `mode` says where it ended:
+`foundation`, which knows no history; the mean of the labels; a refusal.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.answer import Answer, Caution, Mode, Warned, settled
+from model.calibration import Calibration
+from model.coordinates import Centred, centre
+from model.em import TaskPrior
+from model.explain import Smoother
+from model.foundation import FoundationModel
+from model.layers import Steps
+from model.moments import Moments
+from model.profile_fallback import chosen, cold, fall_back, unfit
+from model.profile_fit import fit
+from model.profile_layers import answers, climb, exact_answers, natural, tokens
+from model.profile_parameters import BucketParameters, ProfileParameters
+from model.profile_single import SinglePrompt
+from model.profile_smoother import known_risk, smoother_of
+from model.profile_support import support
+from model.prompt import Block
+from model.refusal import Refusal
+from model.support import Supported, Wanted
+
+__all__ = ["BucketParameters", "ProfileModel", "ProfileParameters", "fit"]
+
+Array = NDArray[np.float64]
+
+LENGTHS_KEPT = 128  # callers choose lengths, so the memory of them is bounded
+FEW_QUERIES = 64  # of one prompt: answering each beats forming P
+
+
+class ProfileModel:
+    """The layers of `steps` with the prior of a history; by default the profile's own steps.
+
+    Without a `fallback`, prompts that are not of the profile's kind are refused. A block's prompts
+    are refused alone; a summary without second moments is refused whole.
+    """
+
+    mode = Mode.PROFILE
+
+    def __init__(
+        self,
+        parameters: ProfileParameters,
+        steps: Steps | None = None,
+        fallback: FoundationModel | None = None,
+        correction_bound: float = 0.05,
+        calibration: Calibration | None = None,
+    ) -> None:
+        own = [(float(a), float(b)) for a, b in parameters.steps]
+        self._parameters = parameters
+        self._steps: Steps = own if steps is None else steps
+        self._fallback, self._bound = fallback, correction_bound
+        self._calibration = calibration
+        self._lengths: dict[int, SinglePrompt] = {}
+
+    @property
+    def feature_count(self) -> int:
+        """d, the number of features of the history."""
+        return self._parameters.feature_count
+
+    @property
+    def example_count_min(self) -> int:
+        """2 where the shortest prompts are answered with a learnt intercept, else 4."""
+        buckets = self._parameters.buckets
+        return 2 if buckets and buckets[0].has_intercept else 4
+
+    def answer(self, block: Block) -> Answer:
+        """Answer every prompt of the block: by the profile, else down the ladder."""
+        context = block.context
+        if isinstance(context, Moments):
+            _check_summary(context)
+        elif len(context.x) == 1 and block.queries.shape[1] <= FEW_QUERIES and self._has_buckets:
+            single = self._single(context.x.shape[1])
+            quick = single.answer(context.x[0], context.y[0], block.queries[0])
+            if quick and math.isfinite(quick[0].dot(quick[0])):
+                modes, solvers = bytearray((Mode.PROFILE,)), bytearray((quick[1],))
+                return Answer(quick[0][None], modes, solvers, self._notes(range(1)))
+        return self._answer_all(block)
+
+    def support(self, block: Block, wanted: Wanted) -> Supported:
+        """Answer as `answer` does, and give what is wanted beside."""
+        answer = self.answer(block)
+        return support(block, wanted, answer, self.smoother, self._calibration, self._fallback)
+
+    @property
+    def _has_buckets(self) -> bool:
+        return bool(self._parameters.buckets)
+
+    def _single(self, count: int) -> SinglePrompt:
+        """Return what every prompt of `count` examples shares."""
+        known = self._lengths.get(count)
+        if known is None:
+            bucket = self._parameters.bucket(count)
+            known = SinglePrompt(bucket, count, self._steps, self._bound)
+            if len(self._lengths) < LENGTHS_KEPT:
+                self._lengths[count] = known
+        return known
+
+    def _answer_all(self, block: Block) -> Answer:
+        if not self._has_buckets:
+            return fall_back(block, cold(block, self._parameters.group_count), self._fallback)
+        bucket = self._parameters.bucket(block.example_count)
+        centred = centre(block, bucket.units, bucket.coordinates)
+        found = {finding.prompt: finding for finding in unfit(block, bucket, centred)}
+        if not found:
+            return self._answer_fit(bucket, centred)
+        B, Q = block.queries.shape[:2]
+        fits = np.array([b for b in range(B) if b not in found], np.intp)  # (n,)
+        rest = np.array(sorted(found), np.intp)  # (B-n,)
+        findings = [found[int(b)] for b in rest]
+        parts = [(rest, fall_back(chosen(block, rest), findings, self._fallback))]
+        if len(fits):
+            parts.append((fits, self._answer_fit(bucket, centred.take(fits))))
+        return _joined(B, Q, parts)
+
+    def _answer_fit(self, bucket: BucketParameters, centred: Centred) -> Answer:
+        given = tokens(centred, bucket, self._single(centred.count).whitening)
+        climbed = climb(given, self._steps, self._bound)
+        working = answers(given, climbed, math.sqrt(bucket.noise_variance))  # (B, Q)
+        modes = bytearray([Mode.PROFILE]) * len(working)
+        notes = self._notes(range(len(working)))
+        return settled(natural(centred, working), modes, climbed.solvers, notes, ())
+
+    def _notes(self, prompts: range) -> Sequence[Warned]:
+        """Return what is to be said of every answer of this profile."""
+        if self._parameters.state != "provisional":
+            return ()
+        sentence = f"the profile rests on {self._parameters.group_count} groups of history"
+        return [Warned(b, Caution.PROVISIONAL_PROFILE, sentence) for b in prompts]
+
+    def smoother(self, block: Block) -> Smoother:
+        """Return the served estimator of prompts whose mode was PROFILE, P = B/σ² and all.
+
+        Its `prior_mean` is m; `prior` has Ψ and σ² in the same working coordinates.
+        """
+        bucket = self._parameters.bucket(block.example_count)
+        centred = centre(block, bucket.units, bucket.coordinates)
+        given = tokens(centred, bucket, self._single(centred.count).whitening)
+        return smoother_of(centred, bucket, given, climb(given, self._steps, self._bound))
+
+    def prior(self, example_count: int) -> TaskPrior:
+        """Return (m, Ψ, σ²) for prompts of some length, in the smoother's coordinates."""
+        return self._parameters.bucket(example_count).prior
+
+    def risk(self, block: Block) -> Array:
+        """Return h (B, Q), label units squared: the error each answer was to be expected to have.
+
+        Of prompts whose mode was PROFILE.
+        """
+        return known_risk(self.smoother(block), self.prior(block.example_count))
+
+    def exact(self, block: Block) -> Array:
+        """Return the exact posterior mean (B, Q): the shadow baseline of the layers."""
+        return exact_answers(block, self._parameters.bucket(block.example_count))
+
+
+def _check_summary(context: Moments) -> None:
+    if context.scatter is None:
+        sentence = "expected the second moments (only a paper model answers without), got none"
+        raise Refusal("BAD_SUMMARY", "summary.second_moments", sentence)
+
+
+def _joined(B: int, Q: int, parts: Sequence[tuple[NDArray[np.intp], Answer]]) -> Answer:
+    """Return the answers of a block from those of its parts, each with the places it answers."""
+    predictions = np.full((B, Q), np.nan)  # (B, Q)
+    modes, solvers = bytearray(B), bytearray(B)
+    notes: list[Warned] = []
+    refusals: list[tuple[int, Refusal]] = []
+    for places, part in parts:
+        predictions[places] = part.predictions
+        for row, place in enumerate(places):
+            modes[place], solvers[place] = part.modes[row], part.solvers[row]
+        notes += [caution._replace(prompt=int(places[caution.prompt])) for caution in part.warned]
+        refusals += [(int(places[row]), refusal) for row, refusal in part.refusals]
+    notes.sort(key=lambda caution: caution.prompt)
+    return Answer(predictions, modes, solvers, notes, sorted(refusals, key=lambda one: one[0]))
