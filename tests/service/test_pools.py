@@ -48,7 +48,7 @@ def test_a_failure_is_logged_and_the_thread_goes_on(pool, caplog):
     with caplog.at_level(logging.ERROR, "sonoba"):
         for _ in range(8):
             pool.submit(lambda: 1 / 0).add_done_callback(told.append)
-        wait_for(lambda: len(told) == 8)
+        wait_for(lambda: len(told) == len(caplog.records) == 8)  # logged after it is told
         ran = threading.Event()
         pool.submit(ran.set)
 
