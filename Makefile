@@ -24,7 +24,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve demo test test-fast check proto proto-release bench pretrain broken
+.PHONY: help serve demo test test-fast check proto proto-release bench accuracy pretrain broken
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -58,8 +58,11 @@ proto: .venv-proto/done  ## regenerate the stubs after a change of the contract
 proto-release: .venv/dev.done  ## make the contract as it stands the one that later changes must not break
 	$(BUF) build proto --exclude-source-info -o proto/released.binpb
 
-bench: .venv/dev.done  ## measure speed and accuracy on this machine
+bench: .venv/dev.done  ## measure speed and memory on this machine
 	$(BIN)/python -m bench
+
+accuracy: .venv/dev.done  ## measure errors and intervals on real groups; SETS=FOLDER takes others than the shipped
+	$(BIN)/python -m bench.accuracy $(if $(SETS),--sets $(SETS))
 
 pretrain: .venv/dev.done  ## train the foundation model's steps again; needs torch, installs none
 	@$(BIN)/python -c 'import torch' 2>/dev/null || { \
