@@ -22,6 +22,7 @@ from model.layers import certificate
 from model.packing import below, unpack
 from model.paper import PaperModel
 from model.profile import ProfileModel
+from model.profile_doubts import DoubtLimits
 from model.profile_parameters import ProfileParameters
 from model.prompt import Block
 from model.schema import Column, Schema
@@ -171,11 +172,13 @@ def load_stored(
         parameters = unpack(ProfileParameters, below(stored.arrays, "profile."))
         errors = below(stored.arrays, "calibration.")
         calibration = unpack(Calibration, errors) if errors else None
+        limits = below(stored.arrays, "doubts.")
+        doubts = unpack(DoubtLimits, limits) if limits else None
     except (StoreError, ValueError) as error:
         raise ArtifactError(str(error)) from None
     manifest = stored.manifest
     schema = manifest.feature_schema.schema_of_model()
-    model = ProfileModel(parameters, fallback=fallback, calibration=calibration)
+    model = ProfileModel(parameters, fallback=fallback, calibration=calibration, doubts=doubts)
     return Artifact(name, stored.version, schema, manifest.created, model)
 
 

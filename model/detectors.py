@@ -22,6 +22,7 @@ ROUNDING_SHARE = 1e-6  # of a sum of squares: what may be left of it without one
 QUERY_SHIFT_RISK = 0.003  # how often queries of the examples' own law may be called another's
 MISSING_SHARE = 0.20  # of a context's cells
 MISSING_OF_ROW = 0.5
+COLUMNS_NAMED = 4  # of those with gaps, in one sentence
 CORRELATION_NOISE = 0.02  # added to the diagonal, so that equal columns still invert
 
 
@@ -191,7 +192,6 @@ def _gaps(block: Block, missing: Mask, filled: Array) -> tuple[list[Finding], li
         share = missing[b, :M].mean()
         worst = int(missing[b].sum(axis=1).argmax())
         column = int(missing[b].sum(axis=0).argmax())
-        values = filled[b, :, column][missing[b, :, column]]
         name = block.feature_name(column)
         if share > MISSING_SHARE or missing[b, worst].sum() > MISSING_OF_ROW * d:
             sentence = (
@@ -199,11 +199,27 @@ def _gaps(block: Block, missing: Mask, filled: Array) -> tuple[list[Finding], li
                 f"missing, got {share:.0%} and {missing[b, worst].sum()} of {d} in a row; "
                 f"most are missing in feature {name}"
             )
-            refused.append(Finding(int(b), "IMPUTED", sentence, "examples.features", column))
+            is_query = worst >= M and share <= MISSING_SHARE
+            field = "queries" if is_query else "examples.features"
+            refused.append(Finding(int(b), "IMPUTED", sentence, field, column))
             continue
-        sentence = (
-            f"{missing[b].sum()} missing values were filled in, {len(values)} of them in feature "
-            f"{name} with {values.min():.6g} to {values.max():.6g}"
-        )
+        sentence = _filled_where(block, missing[b], filled[b])
         notes.append(Finding(int(b), "IMPUTED", sentence, "examples.features", column))
     return notes, refused
+
+
+def _filled_where(block: Block, missing: Mask, filled: Array) -> str:
+    """Return how many values of one prompt (R, d) were filled, where most of them, and with what.
+
+    The features with the most gaps come first; those beyond COLUMNS_NAMED are only counted.
+    """
+    counts = missing.sum(axis=0)  # (d,)
+    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]  # (k,)
+    parts = []
+    for column in order[:COLUMNS_NAMED].tolist():
+        values = filled[missing[:, column], column]  # (n,)
+        name = block.feature_name(column)
+        parts.append(f"{len(values)} in feature {name} ({values.min():.6g} to {values.max():.6g})")
+    if len(order) > COLUMNS_NAMED:
+        parts.append(f"others in {len(order) - COLUMNS_NAMED} more features")
+    return f"{missing.sum()} missing values were filled in: {', '.join(parts)}"

@@ -74,6 +74,7 @@ class Explanation(NamedTuple):
     intercepts: Array  # (B,) label units
     profile_shares: Array  # (B, Q) label units, 0 without a profile
     weights: Array | None  # (B, Q, M), absent for a summary
+    corrections: Array | None = None  # (B, Q) the certificate, absent for a single layer
 
 
 def explain(smoother: Smoother) -> Explanation:

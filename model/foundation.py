@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.answer import Answer, Caution, Mode, Solver, Warned, settled
-from model.explain import foundation_smoother
+from model.explain import Smoother, corrections, foundation_smoother, stage_inverse
 from model.hygiene import constant_columns, far_queries
 from model.intervals import uncalibrated
-from model.ladder import Spectrum, climb
+from model.ladder import Spectrum, climb, predictive_deviation
 from model.layers import Steps, inverse_polynomial
 from model.moments import Moments
 from model.prompt import Block
@@ -64,7 +64,20 @@ class FoundationModel:
             block, solved.prompts, solved.spectrum, solved.vectors, solved.answer.solvers
         )
         intervals = uncalibrated(smoother, wanted.levels) if wanted.levels else None
-        return supported(solved.answer, block, smoother, intervals, wanted)
+        return supported(
+            solved.answer,
+            block,
+            smoother,
+            intervals,
+            wanted,
+            certificate=_certificate(solved, smoother),
+        )
+
+    def exact(self, block: Block) -> Array:
+        """Return the exact ridge (B, Q) at the chosen λ: the shadow baseline of the layers."""
+        solved = self._solve(block)
+        weights = solved.spectrum.products / solved.spectrum.lifted  # (B, d)
+        return solved.prompts.natural((solved.spectrum.queries @ weights[..., None])[..., 0])
 
     def _solve(self, block: Block) -> _Solved:
         if isinstance(block.context, Moments) and block.context.scatter is None:
@@ -119,6 +132,14 @@ class FoundationModel:
         rho = np.sqrt((lifted * lifted).sum(axis=1) - still * chosen**2)[:, None]  # (B, 1) ‖A‖_F
         inverse: Array = inverse_polynomial(lifted / rho, self.steps) / rho  # (B, d)
         return inverse
+
+
+def _certificate(solved: _Solved, smoother: Smoother) -> Array:
+    """Return what one more pass would add to each answer (B, Q), in predictive deviations."""
+    spectrum, vectors = solved.spectrum, solved.vectors
+    lifted = (vectors * spectrum.lifted[:, None]) @ vectors.mT  # (B, d, d) G + λI
+    reached = stage_inverse(spectrum, solved.answer.solvers)  # (B, d)
+    return corrections(smoother, lifted, predictive_deviation(spectrum, reached))
 
 
 def _penalised(grid: Array, loss: Array, count: int, alive: NDArray[np.intp]) -> Array:

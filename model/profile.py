@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from model.answer import Answer, Caution, Mode, Warned, settled
 from model.calibration import Calibration
 from model.coordinates import Centred, centre
+from model.detectors import Imputed, impute
 from model.em import TaskPrior
 from model.explain import Smoother
 from model.foundation import FoundationModel
 from model.layers import Steps
 from model.moments import Moments
+from model.profile_doubts import DoubtLimits, doubted
 from model.profile_fallback import chosen, cold, fall_back, unfit
 from model.profile_fit import fit
 from model.profile_layers import answers, climb, exact_answers, natural, tokens
@@ -53,12 +55,13 @@ class ProfileModel:
         fallback: FoundationModel | None = None,
         correction_bound: float = 0.05,
         calibration: Calibration | None = None,
+        doubts: DoubtLimits | None = None,
     ) -> None:
         own = [(float(a), float(b)) for a, b in parameters.steps]
         self._parameters = parameters
         self._steps: Steps = own if steps is None else steps
         self._fallback, self._bound = fallback, correction_bound
-        self._calibration = calibration
+        self._calibration, self._doubts = calibration, doubts
         self._lengths: dict[int, SinglePrompt] = {}
 
     @property
@@ -88,7 +91,24 @@ class ProfileModel:
     def support(self, block: Block, wanted: Wanted) -> Supported:
         """Answer as `answer` does, and give what is wanted beside."""
         answer = self.answer(block)
-        return support(block, wanted, answer, self.smoother, self._calibration, self._fallback)
+        prior = self.prior(block.example_count) if self._has_buckets else None
+        doubter = None if self._doubts is None else self._doubted
+        of = (self.smoother, self._calibration, self._fallback, prior, doubter)
+        return support(block, wanted, answer, *of)
+
+    def _doubted(self, answer: Answer, block: Block, smoother: Smoother) -> Answer:
+        """Return an answer of this profile with what of its prompts is unlike history."""
+        assert self._doubts is not None
+        reference = self._parameters.bucket(block.example_count).reference
+        return doubted(answer, block, reference, smoother, self._doubts)
+
+    def fill(self, block: Block) -> Imputed:
+        """Fill missing features of examples and queries by what history knows of a prompt."""
+        if not self._has_buckets:
+            sentence = "expected it unset, for a profile without history knows no features"
+            raise Refusal("UNSUPPORTED_OPTION", "options.missing_value_policy", sentence)
+        known = self._parameters.bucket(block.example_count).reference
+        return impute(block, known.mean, known.within_sd, known.correlation)
 
     @property
     def _has_buckets(self) -> bool:

@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 CONSISTENT_SD = 30.0  # of the prompt's own; beyond, its queries are of another kind
+WITHOUT = "answered without the history's profile: "
 COLD = "COLD_PROFILE"  # code of a finding about the profile and not about the prompt
 
 
@@ -100,8 +101,16 @@ def _means(block: Block) -> Answer:
 
 
 def _note(finding: Finding, prompt: int) -> Warned:
-    sentence = f"answered without the history's profile: {finding.sentence}"
+    sentence = WITHOUT + finding.sentence
     return Warned(prompt, Caution.FALLBACK_USED, sentence, finding.field)
+
+
+def reason(answer: Answer, prompt: int) -> str:
+    """Return why a profile did not answer a prompt that another model did; empty where it did."""
+    for one in answer.warned:
+        if one.prompt == prompt and one.caution == Caution.FALLBACK_USED:
+            return one.sentence.removeprefix(WITHOUT)
+    return ""
 
 
 def _refusal(finding: Finding) -> Refusal:

@@ -4,7 +4,7 @@ docs/intervals.md, section 4: every prompt that calibrates was answered by a fit
 group, so its error is that of a stranger.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +19,23 @@ from model.calibration import (
     held_out,
     joined,
 )
-from model.explain import Explanation, Smoother
+from model.em import TaskPrior
+from model.explain import Explanation, Smoother, corrections
 from model.foundation import FoundationModel
 from model.history import History, Prompts, draw
-from model.intervals import Intervals, Method, uncalibrated
+from model.intervals import Intervals, Method, query_leverages, uncalibrated
 from model.profile_bucket import fit_bucket
+from model.profile_doubts import DoubtLimits, limits_of
 from model.profile_fallback import chosen
-from model.profile_parameters import ProfileParameters
+from model.profile_parameters import BucketParameters, ProfileParameters
+from model.profile_range import statistics, thresholds
 from model.prompt import Block
 from model.support import Supported, Wanted, supported
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 Smoothed = Callable[[Block], Smoother]
+Doubter = Callable[[Answer, Block, Smoother], Answer]
 
 PROMPTS = 400  # drawn a length
 FOLDS = 3
@@ -49,18 +53,44 @@ def calibrate_profile(
     """
     kept = []
     for bucket in parameters.buckets:
-        prompts = draw(history, bucket.length, PROMPTS, seed + 1)  # not those of the fit
-        folds = group_folds(prompts.groups, FOLDS)  # (P,)
-        parts = []
-        for fold in np.unique(folds) if folds.any() else ():
-            fitted = fit_bucket(prompts.take(folds != fold), bucket.coordinates)
-            of = ProfileParameters(
-                parameters.feature_count, parameters.group_count, parameters.steps, (fitted,)
-            )
-            parts.append(_errors(prompts.take(folds == fold), smoothed(of)))
+        folds = _folds(history, parameters, bucket, seed)
+        parts = [_errors(prompts, smoothed(of)) for prompts, of in folds]
         if parts:
             kept.append(joined(parts))
     return calibrate(kept) if kept else None
+
+
+def learn_doubts(
+    history: History,
+    parameters: ProfileParameters,
+    smoothed: Callable[[ProfileParameters], Smoothed],
+    seed: int,
+) -> DoubtLimits | None:
+    """Return how strange prompts of held-out groups look; None where no length has two groups."""
+    kept = []
+    for bucket in parameters.buckets:
+        found, groups = [], []
+        for prompts, of in _folds(history, parameters, bucket, seed):
+            block, reference = prompts.block, of.buckets[0].reference
+            found.append(statistics(block, reference, smoothed(of)(block)))
+            groups.append(prompts.groups)
+        if found:
+            limits = thresholds(np.concatenate(found), np.concatenate(groups))  # (10,)
+            kept.append((bucket.length, limits))
+    return limits_of(kept)
+
+
+def _folds(
+    history: History, parameters: ProfileParameters, bucket: BucketParameters, seed: int
+) -> Iterator[tuple[Prompts, ProfileParameters]]:
+    """Yield prompts of one length with a profile that was fitted without their groups."""
+    prompts = draw(history, bucket.length, PROMPTS, seed + 1)  # not those of the fit
+    folds = group_folds(prompts.groups, FOLDS)  # (P,)
+    counts = parameters.feature_count, parameters.group_count
+    for fold in np.unique(folds) if folds.any() else ():
+        fitted = fit_bucket(prompts.take(folds != fold), bucket.coordinates)
+        of = ProfileParameters(*counts, parameters.steps, (fitted,))
+        yield prompts.take(folds == fold), of
 
 
 def _errors(prompts: Prompts, smoothed: Smoothed) -> HeldOut:
@@ -75,6 +105,8 @@ def support(
     smoothed: Smoothed,
     calibration: Calibration | None,
     fallback: FoundationModel | None,
+    prior: TaskPrior | None,
+    doubter: Doubter | None = None,
 ) -> Supported:
     """Return an answer with what is wanted beside it, each prompt by the model that answered it.
 
@@ -88,7 +120,11 @@ def support(
         made = smoothed(part)
         intervals = _intervals(made, calibration, wanted)
         own = _part(answer, ours)
-        parts.append((ours, supported(own, part, made, intervals, wanted)))
+        certificate = None if prior is None else _certificate(made, prior)
+        found = supported(own, part, made, intervals, wanted, certificate=certificate)
+        if doubter is not None:
+            found = found._replace(answer=doubter(found.answer, part, made))
+        parts.append((ours, found))
     if len(rest) and fallback is not None:
         found = fallback.support(chosen(block, rest), wanted)
         own = _part(answer, rest)
@@ -96,6 +132,13 @@ def support(
         own = own._replace(warned=[*own.warned, *more])
         parts.append((rest, found._replace(answer=own)))
     return _joined(answer, parts) if parts else Supported(answer)
+
+
+def _certificate(smoother: Smoother, prior: TaskPrior) -> Array:
+    """Return what one more pass would add to each answer (B, Q), in predictive deviations."""
+    lifted = smoother.gram + prior.noise_variance * prior.precision  # (B, p, p)
+    deviation = np.sqrt(prior.noise_variance * (1.0 + query_leverages(smoother)))  # (B, Q)
+    return corrections(smoother, lifted, deviation)
 
 
 def _intervals(
@@ -155,11 +198,13 @@ def _explanations(B: int, parts: Sequence[tuple[Places, Supported]]) -> Explanat
     if not found:
         return None
     weights = [(places, one.weights) for places, one in found if one.weights is not None]
+    moved = [(places, one.corrections) for places, one in found if one.corrections is not None]
     return Explanation(
         _spread(B, [(places, one.coefficients) for places, one in found]),
         _spread(B, [(places, one.intercepts) for places, one in found]),
         _spread(B, [(places, one.profile_shares) for places, one in found]),
         _spread(B, weights) if weights else None,
+        _spread(B, moved) if moved else None,
     )
 
 

@@ -42,13 +42,17 @@ def supported(
     intervals: Intervals | None,
     wanted: Wanted,
     inverts: bool = True,
+    certificate: Array | None = None,
 ) -> Supported:
     """Return the answer of a smoother with what is wanted beside, and the doubts it gives rise to.
 
     A prompt whose numbers beside the answer do not fit a double is refused alone. `inverts` says
-    that P inverts G + λI: else what its errors say of a single label means nothing.
+    that P inverts G + λI: else what its errors say of a single label means nothing. `certificate`
+    (B, Q) is what one more pass would add.
     """
-    explanation = explain(smoother) if wanted.explanation else None
+    explanation = None
+    if wanted.explanation:
+        explanation = explain(smoother)._replace(corrections=certificate)
     warned = [*answer.warned, *_doubts(block, smoother, inverts)]
     if intervals is not None:
         warned += _unpromised(block, intervals, wanted.levels)
@@ -117,3 +121,5 @@ def _numbers(
         yield option, "shares of the profile", explanation.profile_shares
         if explanation.weights is not None:
             yield option, "weights of examples", explanation.weights
+        if explanation.corrections is not None:
+            yield option, "certificates", explanation.corrections

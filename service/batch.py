@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from model.answer import Answer, Mode
 from model.checkpoint import Artifact, Supporting
 from model.intervals import Intervals
+from model.profile_fallback import reason
 from model.prompt import Block, Examples
 from model.refusal import Refusal
 from model.support import Supported, Wanted
@@ -81,6 +82,9 @@ def answer_batch(
 ) -> tuple[pb.PredictBatchResponse, list[Answer]]:
     """Return the response to a batch, and the models' answers it was made from."""
     _check_wanted(wanted)
+    if request.options.missing_value_policy == pb.MISSING_VALUE_POLICY_IMPUTE:
+        sentence = "expected it unset in a batch: gaps are filled prompt by prompt, or in a stream"
+        raise Refusal("UNSUPPORTED_OPTION", "options.missing_value_policy", sentence)
     stack = _stack(request, artifact, limits)
     n, Q = stack.queries.shape[:2]
     tensors = _Tensors.empty(n, Q, wanted is not None)
@@ -210,7 +214,7 @@ def _without_fallback(answer: Answer, own: Mode) -> Answer:
     refused = list(answer.refusals)
     for row, mode in enumerate(answer.modes):
         if mode not in (0, own):
-            refused.append((row, fallback_forbidden(mode)))
+            refused.append((row, fallback_forbidden(answer, row)))
             answer.predictions[row], answer.modes[row], answer.solvers[row] = np.nan, 0, 0
     return answer._replace(refusals=refused)
 
@@ -220,11 +224,13 @@ def forbids_fallback(options: pb.PredictOptions) -> bool:
     return options.fallback_policy == pb.FALLBACK_POLICY_FORBID
 
 
-def fallback_forbidden(mode: int) -> Refusal:
-    """Return the refusal of a simpler answer to a caller who forbade it."""
+def fallback_forbidden(answer: Answer, prompt: int) -> Refusal:
+    """Return the refusal of a simpler answer to a caller who forbade it, with its reason."""
     sentence = "expected examples whose label and features vary, got a prompt with only a mean"
-    if mode == Mode.FOUNDATION:
+    if answer.modes[prompt] == Mode.FOUNDATION:
         sentence = "expected a prompt of the profile's kind, got one that only foundation answers"
+    if why := reason(answer, prompt):
+        sentence += f": {why}"
     return Refusal("FALLBACK_FORBIDDEN", "options.fallback_policy", sentence)
 
 

@@ -9,15 +9,15 @@ from model.answer import Answer
 from model.checkpoint import Artifact
 from model.explain import Explanation
 from model.intervals import LEVELS, Intervals
-from model.moments import Moments, Sums
-from model.prompt import Block
+from model.moments import Sums
 from model.refusal import Refusal
 from model.support import Supported, Wanted
-from service import codec, validate
+from service import codec, gaps, validate
 from service.batch import answer_batch, fallback_forbidden, forbids_fallback, supported
 from service.call import Call
 from service.describe import describe
 from service.layout import Asked, Layouts
+from service.shadow import Tap, skip
 from service.slot import Slots
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
@@ -25,6 +25,7 @@ from sonoba.v1 import predictor_pb2 as pb
 PAGE_SIZE_MAX = 100
 DEFAULT_LEVEL = 0.95
 Array = codec.Array
+GAP_POLICIES = pb.MissingValuePolicy.values()[:3]  # the last, IMPUTE, where a model fills gaps
 EVIDENCE = {"examples": pb.EVIDENCE_EXAMPLES, "summary": pb.EVIDENCE_SUMMARY}
 Observer = Callable[[str, Answer, int], None]
 """Is told the model's name, its answer, and the number of queries a prompt."""
@@ -33,29 +34,24 @@ Observer = Callable[[str, Answer, int], None]
 class Predictor:
     """Answers the calls of the contract from the models in force."""
 
-    def __init__(self, slots: Slots, limits: Limits, observe: Observer) -> None:
-        self._slots = slots
-        self._limits = limits
-        self._observe = observe
-        self._layouts = Layouts()
+    def __init__(self, slots: Slots, limits: Limits, observe: Observer, tap: Tap = skip) -> None:
+        self._slots, self._limits, self._layouts = slots, limits, Layouts()
+        self._observe, self._tap = observe, tap
 
     @np.errstate(all="ignore")  # what overflows is found in the results and refused
     def predict(self, wire: bytes, call: Call) -> bytes:
         """Answer one prompt."""
         asked = self._layouts.read(wire, self._slots, call) or self._read(wire, call)
-        artifact, block = asked.artifact, asked.block
-        if asked.wanted is None:
-            found, answer = None, artifact.model.answer(block)
+        artifact = asked.artifact
+        if asked.fills_gaps:
+            block, notes = gaps.filled(artifact.model, asked.block)
+            found, answer = _answered(asked := asked._replace(block=block))
+            answer = gaps.with_notes(answer, artifact.model.mode, notes)
         else:
-            found = supported(artifact, block, asked.wanted)
-            answer = found.answer
-        for _, refusal in answer.refusals:
-            codec.check_finite(block)  # NaN and infinity come out as NaN: say where they came in
-            raise refusal
+            found, answer = _answered(asked)
         mode = answer.modes[0]
-        if mode != artifact.model.mode and asked.is_fallback_forbidden:
-            raise fallback_forbidden(mode)
-        self._observe(artifact.name, answer, block.queries.shape[1])
+        self._observe(artifact.name, answer, asked.block.queries.shape[1])
+        self._tap(artifact, asked.block, answer)
         tail = _tail(artifact.name, artifact.version, mode, answer.solvers[0], asked.evidence)
         response = _head(answer, call) + tail
         return response if found is None else response + _beside(found, asked)
@@ -70,9 +66,11 @@ class Predictor:
         kind = codec.one_context(request, wire)
         block = codec.prompt(request, kind, artifact, self._limits)
         asked = Asked(artifact, block, kind, forbids_fallback(request.options), wanted)
+        if request.options.missing_value_policy == pb.MISSING_VALUE_POLICY_IMPUTE:
+            asked = asked._replace(fills_gaps=True)
         if wanted is not None:
             asked = asked._replace(order=_order(artifact, request.columns))
-            _check_weights(wanted, block, self._limits)
+            validate.weights(wanted, block, self._limits)
         if kind == "examples":
             self._layouts.learn(wire, request, asked)
         return asked
@@ -160,12 +158,28 @@ class Predictor:
         return response.SerializeToString()
 
 
+def _answered(asked: Asked) -> tuple[Supported | None, Answer]:
+    """Return the answer, with what is wanted beside where anything is; raise its refusal."""
+    artifact, block = asked.artifact, asked.block
+    if asked.wanted is None:
+        found, answer = None, artifact.model.answer(block)
+    else:
+        found = supported(artifact, block, asked.wanted)
+        answer = found.answer
+    for _, refusal in answer.refusals:
+        codec.check_finite(block)  # NaN and infinity come out as NaN: say where they came in
+        raise refusal
+    if answer.modes[0] != artifact.model.mode and asked.is_fallback_forbidden:
+        raise fallback_forbidden(answer, 0)
+    return found, answer
+
+
 def read_options(options: pb.PredictOptions, artifact: Artifact) -> Wanted | None:
     """Return what is wanted beside predictions; refuse what the model lacks, and ignore nothing."""
     asked = {
         "include_shift_score": options.include_shift_score,
         "missing_value_policy": options.missing_value_policy
-        not in (pb.MISSING_VALUE_POLICY_UNSPECIFIED, pb.MISSING_VALUE_POLICY_REJECT),
+        not in (GAP_POLICIES if gaps.fills_gaps(artifact.model) else GAP_POLICIES[:2]),
         "fallback_policy": options.fallback_policy not in pb.FallbackPolicy.values(),
     }
     for name, wanted in asked.items():
@@ -199,15 +213,6 @@ def _order(artifact: Artifact, columns: Sequence[str]) -> list[int] | None:
     """Return where each feature as sent stands in the model's order; None when nothing moved."""
     positions = artifact.schema.positions(tuple(columns))
     return None if positions is None else np.argsort(positions).tolist()
-
-
-def _check_weights(wanted: Wanted, block: Block, limits: Limits) -> None:
-    """Refuse an explanation whose weights, Q x M doubles, fill more than half a message."""
-    M, Q = block.example_count, block.queries.shape[1]
-    most = limits.message_bytes_max // 2 // (8 * M)
-    if wanted.explanation and not isinstance(block.context, Moments) and most < Q:
-        sentence = f"expected at most {most} to be explained by {M} examples, got {Q}"
-        raise Refusal("LIMIT_EXCEEDED", "queries.row_count", sentence)
 
 
 def _beside(found: Supported, asked: Asked) -> bytes:
@@ -244,6 +249,8 @@ def _attributions(explanation: Explanation, order: list[int] | None) -> pb.Attri
         intercept=explanation.intercepts[0],
         profile_shares=pb.Vector(values=explanation.profile_shares[0]),
     )
+    if explanation.corrections is not None:
+        message.corrections.values.extend(explanation.corrections[0].tolist())
     if explanation.weights is not None:
         weights = explanation.weights[0]  # (Q, M)
         Q, M = weights.shape

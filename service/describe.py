@@ -3,6 +3,8 @@
 from model.answer import Mode
 from model.checkpoint import Artifact, Supporting
 from model.intervals import LEVELS
+from model.schema import Schema
+from service.gaps import fills_gaps
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -16,16 +18,13 @@ KINDS = {
 def describe(artifact: Artifact, limits: Limits) -> pb.Model:
     """Return what a caller needs to know of a model before calling it."""
     model, schema = artifact.model, artifact.schema
-    columns = [
-        pb.Column(name=c.name, unit=c.unit, description=c.description) for c in schema.columns
-    ]
     message = pb.Model(
         name=artifact.name,
         kind=KINDS[model.mode],
         version=artifact.version,
         versions=[artifact.version],
         feature_count=model.feature_count,
-        columns=columns,
+        columns=_columns(schema),
         schema_hash=schema.hash,
         label_unit=schema.label_unit,
         example_count_min=model.example_count_min,
@@ -35,8 +34,13 @@ def describe(artifact: Artifact, limits: Limits) -> pb.Model:
         message_bytes_max=limits.message_bytes_max,
         confidence_levels=LEVELS if isinstance(model, Supporting) else (),
         state=pb.MODEL_STATE_WARMING,  # no reference yet by which shift could be judged
+        missing_values_supported=fills_gaps(model),
         feature_count_max=model.feature_count or limits.feature_count_max,
         element_count_max=limits.element_count_max,
     )
     message.create_time.FromDatetime(artifact.created)
     return message
+
+
+def _columns(schema: Schema) -> list[pb.Column]:
+    return [pb.Column(name=c.name, unit=c.unit, description=c.description) for c in schema.columns]

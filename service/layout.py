@@ -41,6 +41,7 @@ class Asked(NamedTuple):
     is_fallback_forbidden: bool
     wanted: Wanted | None = None  # beside the predictions
     order: list[int] | None = None  # of the features as sent, where wanted and not the model's
+    fills_gaps: bool = False
 
 
 class _Place(NamedTuple):
@@ -79,9 +80,9 @@ class Layout:
         x, queries = self.x.read(wire), self.queries.read(wire)  # (1, M, d), (1, Q, d)
         if self.positions is not None:
             x, queries = x[:, :, self.positions], queries[:, :, self.positions]
-        artifact, block, evidence, is_forbidden, wanted, order = self.asked
+        artifact, block, evidence, is_forbidden, wanted, order, fills_gaps = self.asked
         block = Block(Examples(x, self.y.read(wire)), queries, block.names)
-        return Asked(artifact, block, evidence, is_forbidden, wanted, order)
+        return Asked(artifact, block, evidence, is_forbidden, wanted, order, fills_gaps)
 
 
 class Layouts:

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from model.answer import Mode, Solver
 from model.checkpoint import Artifact
-from service.tally import BUCKETS, MethodTally, PromptTally
+from service.tally import BUCKETS, RATIO_BUCKETS, MethodTally, PromptTally, ShadowTally
 
 Values = Mapping[tuple[str, ...], int]
 METHOD = ("grpc_type", "grpc_service", "grpc_method")
@@ -58,6 +58,29 @@ class ServiceCollector(Collector):
         text = "Prompts answered, by how the layers reached the answer."
         named = {(Solver(solver).name.lower(),): n for solver, n in solvers.items()}
         yield _counter("sonoba_solver", text, ("solver",), named)
+
+
+class ShadowCollector(Collector):
+    """Turns the tallies of the exact solves, by model, into metric families on every scrape."""
+
+    def __init__(self, tallies: Mapping[str, ShadowTally]) -> None:
+        self._tallies = tallies
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield both families of one snapshot."""
+        text = "Largest distance of a prompt's answers from the exact ones, in standard errors."
+        name, values = "sonoba_shadow_disagreement_ratio", dict[tuple[str, ...], int]()
+        ratios = HistogramMetricFamily(name, text, labels=("model",))
+        bounds = [*(str(bound) for bound in RATIO_BUCKETS), "+Inf"]
+        for model, tally in self._tallies.items():
+            with tally.lock:
+                counts, total = list(accumulate(tally.buckets)), tally.ratios
+                outcomes = dict(tally.outcomes)
+            ratios.add_metric((model,), list(zip(bounds, counts, strict=True)), total)
+            values |= {(model, outcome): n for outcome, n in outcomes.items()}
+        yield ratios
+        text = "Prompts chosen to be solved exactly too, by what came of it."
+        yield _counter("sonoba_shadow_prompts", text, ("model", "outcome"), values)
 
 
 def _call_families(tallies: Sequence[MethodTally]) -> Iterator[Metric]:

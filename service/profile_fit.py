@@ -14,10 +14,11 @@ from model.history import History
 from model.manifest import Length
 from model.packing import Leaf, pack
 from model.profile import ProfileModel
+from model.profile_doubts import DoubtLimits
 from model.profile_fit import Tick, fit, layer_steps
 from model.profile_layers import exact_answers
 from model.profile_parameters import LENGTHS, BucketParameters, ProfileParameters
-from model.profile_support import calibrate_profile
+from model.profile_support import calibrate_profile, learn_doubts
 from model.prompt import Block
 
 Array = NDArray[np.float64]
@@ -31,6 +32,7 @@ class Fitted:
 
     parameters: ProfileParameters
     calibration: Calibration | None = None  # none where only sums were given
+    doubts: DoubtLimits | None = None
 
     def answers(self, block: Block) -> Array:
         """Return the predictions (B, Q) as served, fallback included; NaN where all refuse."""
@@ -50,6 +52,8 @@ class Fitted:
         if self.calibration is not None:
             found = pack(self.calibration).items()
             arrays |= {f"calibration.{name}": leaf for name, leaf in found}
+        if self.doubts is not None:
+            arrays |= {f"doubts.{name}": leaf for name, leaf in pack(self.doubts).items()}
         return arrays
 
     def lengths(self, history: History) -> tuple[Length, ...]:
@@ -74,7 +78,8 @@ def calibrated_profile(fitted: Fitted, history: History, seed: int) -> Fitted:
         return ProfileModel(parameters).smoother
 
     found = calibrate_profile(history, fitted.parameters, smoothed, seed)
-    return Fitted(fitted.parameters, found)
+    doubts = learn_doubts(history, fitted.parameters, smoothed, seed)
+    return Fitted(fitted.parameters, found, doubts)
 
 
 def _length(example_count: int, history: History, bucket: BucketParameters | None) -> Length:

@@ -19,10 +19,11 @@ from service.core import Predictor
 from service.counting import counted_stream, counted_unary
 from service.errors import answered
 from service.health import READINESS, Health
-from service.metrics import ServiceCollector
+from service.metrics import ServiceCollector, ShadowCollector
 from service.metrics_port import MetricsPort
 from service.pools import Pools, on_pool
 from service.settings import Settings
+from service.shadow import Shadow
 from service.slot import Slots
 from service.stream import Streams
 from service.tally import MethodTally, PromptTally
@@ -50,17 +51,16 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        self.registry = _registry()
         artifacts = _artifacts(settings)
         prompts = PromptTally([artifact.name for artifact in artifacts])
         tallies = {name: MethodTally("unary", SERVICE, name) for name in UNARY}
         tallies[STREAM] = MethodTally("bidi_stream", SERVICE, STREAM)
         self.registry.register(ServiceCollector(list(tallies.values()), prompts, artifacts))
+        self._shadow = Shadow(artifacts, settings.shadow_share)
+        self.registry.register(ShadowCollector(self._shadow.tallies))
         slots = Slots(artifacts, settings.default_model)
-        predictor = Predictor(slots, limits_of(settings), prompts.observe)
+        predictor = Predictor(slots, limits_of(settings), prompts.observe, self._shadow.offer)
         self._streams = Streams(
             predictor,
             settings.max_streams,
@@ -109,6 +109,7 @@ class Server:
             sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
             raise StartError(f"{sentence} ({error.strerror})") from None
         self.metrics_port = self._metrics.number
+        self._shadow.start()
         gc.collect()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         self._grpc.start()
@@ -122,9 +123,19 @@ class Server:
         self._streams.drain()
         self._grpc.stop(self._settings.drain_seconds).wait()
         self._pools.shut_down()
+        self._shadow.stop()
         if self._metrics is not None:
             self._metrics.close()
         log.info("stopped")
+
+
+def _registry() -> CollectorRegistry:
+    """Return a registry of what is known of the process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
 
 
 def _described(names: list[str], default: str) -> str:

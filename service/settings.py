@@ -40,6 +40,8 @@ class Settings(BaseModel):
     """Model files to serve beside the bundled foundation model, separated by commas."""
     store: Path | None = None
     """Folder of `sonoba pretrain`: of each of its models the version in force is served."""
+    shadow_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of single prompts also solved exactly, to measure how far the layers are off."""
     reflection: bool = True
     """Whether clients such as grpcurl may ask for the contract."""
     feature_count_max: Annotated[int, Field(ge=1, le=1024)] = 256

@@ -13,6 +13,7 @@ import grpc
 
 from model.answer import Answer, Mode, Solver
 
+RATIO_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -74,3 +75,26 @@ class PromptTally:
             self.prompts[model, mode] += prompts
             self.solvers[solver] += prompts
             self.queries[model] += queries
+
+
+class ShadowTally:
+    """The prompts of one model that were handed to an exact solve, and how far it was off."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.outcomes = {"solved": 0, "dropped": 0, "failed": 0}
+        self.ratios = 0.0
+        self.buckets = [0] * (len(RATIO_BUCKETS) + 1)  # prompts by the first bound not exceeded
+
+    def solved(self, ratio: float) -> None:
+        """Count a prompt that was solved, and its disagreement."""
+        place = bisect_left(RATIO_BUCKETS, ratio)
+        with self.lock:
+            self.outcomes["solved"] += 1
+            self.ratios += ratio
+            self.buckets[place] += 1
+
+    def lost(self, outcome: str) -> None:
+        """Count a prompt that was dropped or failed."""
+        with self.lock:
+            self.outcomes[outcome] += 1

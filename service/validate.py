@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint import Artifact
+from model.moments import Moments
+from model.prompt import Block
 from model.refusal import Refusal
+from model.support import Wanted
 
 Array = NDArray[np.float64]
 
@@ -113,3 +116,12 @@ def enough_examples(artifact: Artifact, got: int, field: str) -> None:
     if got < least:
         sentence = f"expected at least {least} examples for model {artifact.name}, got {got}"
         raise Refusal("TOO_FEW_EXAMPLES", field, sentence)
+
+
+def weights(wanted: Wanted, block: Block, limits: Limits) -> None:
+    """Refuse an explanation whose weights, Q x M doubles, fill more than half a message."""
+    M, Q = block.example_count, block.queries.shape[1]
+    most = limits.message_bytes_max // 2 // (8 * M)
+    if wanted.explanation and not isinstance(block.context, Moments) and most < Q:
+        sentence = f"expected at most {most} to be explained by {M} examples, got {Q}"
+        raise Refusal("LIMIT_EXCEEDED", "queries.row_count", sentence)

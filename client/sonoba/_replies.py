@@ -52,6 +52,7 @@ def _explanation(response: pb.PredictResponse) -> Explanation | None:
         intercept=message.intercept,
         coefficients=collect(_floats(message.coefficients)),
         profile_shares=collect(_floats(message.profile_shares)),
+        corrections=collect(_floats(message.corrections)),
         weights=weights,
     )
 

@@ -34,13 +34,16 @@ class Explanation:
     """What an answer consists of: two ways to compute it, both exact.
 
     intercept + query · coefficients, and weights · labels + profile_shares. A summary stands for
-    examples that have no weights of their own; the shares are 0 without a profile.
+    examples that have no weights of their own; the shares are 0 without a profile. `corrections` is
+    how far one more pass of the layers would move each answer, in its predictive standard
+    deviations: 0 after an exact solve, empty for a model of one layer.
     """
 
     intercept: float
     coefficients: Sequence[float]  # (d,) label units a feature unit, in the order sent
     profile_shares: Sequence[float]  # (Q,) label units
     weights: Sequence[Sequence[float]] | None  # (Q, M)
+    corrections: Sequence[float] = ()  # (Q,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -211,9 +211,7 @@ def test_filling_gaps_beats_the_prompts_mean_and_is_reported():
     np.testing.assert_array_equal(imputed.block.context.x[~gaps], block.context.x[~gaps])
     assert np.isfinite(imputed.block.queries).all()
     assert len(imputed.filled) == len(x)
-    assert "4 missing values were filled in, 3 of them in feature 'share'" in (
-        imputed.filled[0].sentence
-    )
+    assert "4 missing values were filled in: 3 in feature 'share' (" in (imputed.filled[0].sentence)
     assert imputed.refused == []
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from model.answer import Mode
+from model.answer import Mode, Solver
 from model.intervals import Method
 from model.moments import Moments
 from model.profile import ProfileModel
@@ -29,7 +29,7 @@ def model(coordinates=None):
 def test_an_explanation_adds_up_to_the_answer_in_both_ways(coordinates, M):
     block, _ = asked(1, B=20, M=M)
     found = model(coordinates).support(block, WANTED)
-    coefficients, intercepts, shares, weights = found.explanation
+    coefficients, intercepts, shares, weights, _ = found.explanation
     by_weights = (weights @ block.context.y[..., None])[..., 0] + shares
     by_slopes = (block.queries @ coefficients[..., None])[..., 0] + intercepts[:, None]
 
@@ -93,3 +93,18 @@ def test_a_summary_has_coefficients_and_intervals_and_no_weights():
         found.explanation.coefficients, rows.explanation.coefficients, rtol=1e-8
     )
     assert np.isfinite(found.intervals.half_widths).all()
+
+
+@pytest.mark.parametrize("coordinates", ["int", "pp", "yp", "xy"])
+@pytest.mark.parametrize("bound", [1e9, 0.05, 1e-14])
+def test_the_certificate_is_what_the_ladder_stopped_at(coordinates, bound):
+    one = ProfileModel(learnt(coordinates), fallback=FOUNDATION, correction_bound=bound)
+    block, _ = asked(7, B=40, M=8)
+    found = one.support(block, WANTED)
+    c = found.explanation.corrections  # (B, Q)
+    is_exact = np.array(found.answer.solvers) == Solver.EXACT
+
+    assert (c[~is_exact] <= bound * (1 + 1e-6)).all()
+    np.testing.assert_allclose(c[is_exact], 0.0, atol=1e-8)
+    if bound == 1e9:  # one pass leaves something, or nothing was tested
+        assert not is_exact.any() and np.median(c) > 1e-6

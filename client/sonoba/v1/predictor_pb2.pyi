@@ -254,16 +254,18 @@ class Uncertainty(_message.Message):
     def __init__(self, standard_errors: _Optional[_Iterable[float]] = ..., intervals: _Optional[_Iterable[_Union[Interval, _Mapping]]] = ..., method: _Optional[_Union[IntervalMethod, str]] = ...) -> None: ...
 
 class Attributions(_message.Message):
-    __slots__ = ("coefficients", "intercept", "example_weights", "profile_shares")
+    __slots__ = ("coefficients", "intercept", "example_weights", "profile_shares", "corrections")
     COEFFICIENTS_FIELD_NUMBER: _ClassVar[int]
     INTERCEPT_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     PROFILE_SHARES_FIELD_NUMBER: _ClassVar[int]
+    CORRECTIONS_FIELD_NUMBER: _ClassVar[int]
     coefficients: Vector
     intercept: float
     example_weights: Matrix
     profile_shares: Vector
-    def __init__(self, coefficients: _Optional[_Union[Vector, _Mapping]] = ..., intercept: _Optional[float] = ..., example_weights: _Optional[_Union[Matrix, _Mapping]] = ..., profile_shares: _Optional[_Union[Vector, _Mapping]] = ...) -> None: ...
+    corrections: Vector
+    def __init__(self, coefficients: _Optional[_Union[Vector, _Mapping]] = ..., intercept: _Optional[float] = ..., example_weights: _Optional[_Union[Matrix, _Mapping]] = ..., profile_shares: _Optional[_Union[Vector, _Mapping]] = ..., corrections: _Optional[_Union[Vector, _Mapping]] = ...) -> None: ...
 
 class FeatureShift(_message.Message):
     __slots__ = ("name", "score")
