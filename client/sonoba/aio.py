@@ -85,6 +85,7 @@ class Client:
         allow_fallback: bool = True,
         levels: float | Sequence[float] = (),
         explain: bool = False,
+        impute: bool = False,
         model: str | None = None,
         model_version: str | None = None,
         request_id: str = "",
@@ -93,7 +94,7 @@ class Client:
         """Answer queries (Q, d) from examples (M, d) with labels (M,), or from their summary."""
         deadline = self._defaults.deadline(timeout)
         context = examples, labels, queries, columns, summary
-        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, levels, explain)
+        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, levels, explain, impute)
         route = self._defaults.route(model, model_version)
         return await self._predict(encode_prompt(prompt), route, deadline, request_id)
 

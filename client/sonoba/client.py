@@ -85,6 +85,7 @@ class Client:
         allow_fallback: bool = True,
         levels: float | Sequence[float] = (),
         explain: bool = False,
+        impute: bool = False,
         model: str | None = None,
         model_version: str | None = None,
         request_id: str = "",
@@ -92,12 +93,12 @@ class Client:
     ) -> Prediction:
         """Answer queries (Q, d) from examples (M, d) with labels (M,), or from their summary.
 
-        See `Prompt` for what numbers may be and what `levels` and `explain` add to the answer.
+        See `Prompt` for what numbers may be and what the other options add to the answer.
         `request_id` is echoed, and found in the server's log.
         """
         deadline = self._defaults.deadline(timeout)
         context = examples, labels, queries, columns, summary
-        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, levels, explain)
+        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, levels, explain, impute)
         route = self._defaults.route(model, model_version)
         return self._predict(encode_prompt(prompt), route, deadline, request_id)
 

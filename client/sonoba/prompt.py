@@ -19,6 +19,7 @@ class Prompt:
     by name. `group_id` is the entity the examples belong to (a store, a patient). Without
     `allow_fallback`, a prompt that only a simpler model could answer is refused. `levels` asks for
     intervals, one (0.95) or several; `explain` for coefficients and the weight of every example.
+    `impute` has a profile fill missing features (NaN) by what history knows of them.
     """
 
     examples: Values | None = None
@@ -31,6 +32,7 @@ class Prompt:
     allow_fallback: bool = True
     levels: float | Sequence[float] = ()
     explain: bool = False
+    impute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class EncodedPrompt:
     allow_fallback: bool
     levels: tuple[float, ...]
     explain: bool
+    impute: bool
 
 
 def encode_prompt(prompt: Prompt) -> EncodedPrompt:
@@ -65,6 +68,7 @@ def encode_prompt(prompt: Prompt) -> EncodedPrompt:
         allow_fallback=prompt.allow_fallback,
         levels=_encode_levels(prompt.levels),
         explain=prompt.explain,
+        impute=prompt.impute,
     )
 
 

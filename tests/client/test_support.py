@@ -139,3 +139,19 @@ def test_a_stream_and_asyncio_bring_both(target, client, make_prompt):
     for answer in (*client.stream([prompt]), asyncio.run(ask())):
         same(answer.intervals[0], expected.values, 0.9, 0.9)
         assert len(answer.explanation.weights[0]) == 6
+
+
+def test_missing_features_are_filled_only_if_asked_for(client, reference):
+    client.predict(ROWS, LABELS, QUERIES, impute=True)
+    client.predict(ROWS, LABELS, QUERIES)
+
+    asked = [r.options.missing_value_policy for r in reference.asked(pb.PredictRequest)]
+    assert asked == [pb.MISSING_VALUE_POLICY_IMPUTE, pb.MISSING_VALUE_POLICY_UNSPECIFIED]
+
+
+def test_prompts_to_be_filled_do_not_travel_stacked(client, reference):
+    client.predict_many([sonoba.Prompt(ROWS, LABELS, QUERIES, impute=True)] * 5)
+
+    asked = [r.request.options for r in reference.asked(pb.PredictStreamRequest)]
+    assert [one.missing_value_policy for one in asked] == [pb.MISSING_VALUE_POLICY_IMPUTE] * 5
+    assert reference.asked(pb.PredictBatchRequest) == []
