@@ -146,7 +146,7 @@ def test_a_planted_lock_file_is_found_and_a_relative_path_is_not(tmp_path):
 
 
 def test_the_pins_are_names_and_versions_only():
-    pin = re.compile(r"[A-Za-z0-9._-]+==[0-9]+(\.[0-9]+)*")
+    pin = re.compile(r"[A-Za-z0-9._-]+==([0-9]+!)?[0-9]+(\.[0-9]+)*")  # an epoch is part of it
 
     assert [line for line in PINS if not pin.fullmatch(line)] == []
     assert sorted(PINS, key=str.lower) == PINS
