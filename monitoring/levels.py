@@ -1,23 +1,22 @@
-"""The lines of the gate, once: the service, the rules and the page take them from here.
+"""The lines of the page gate, read by the service, its page and the generator of the alert rules.
 
-Derived by simulation: docs/monitoring.md, "The gate".
+The gate is the lower 95 % bound of a window's mean clipped ratio to the reference; 1 is normal.
 """
 
-CRITICAL = 2.0  # lower bound of the error ratio from which people are woken
-MAJOR = 1.5  # from which somebody should look in working hours
-WARNING = 1.25  # from which a rise is worth a line
-LEAVE = 1.25  # below which a firing alarm may end
-CLIP = 20.0  # most that one prompt may count for, in normal errors
-Z95 = 1.645  # one-sided 95 % of a normal law
-WINDOW_PROMPTS = 100
-WINDOW_ROWS_MIN = 2000
-ROWS_PER_FEATURE = 50
+from typing import Final
+
+CRITICAL: Final = 2.0  # someone is called
+MAJOR: Final = 1.5  # a ticket
+WARNING: Final = 1.25  # of the mean itself, in a short and a long window at once
+LEAVE: Final = 1.25  # an alert that fires goes on until the gate is below this
+CLIP: Final = 20.0  # a prompt's ratio counts at most this much: one wild row must not page
+Z95: Final = 1.645  # one-sided 95 % point of the normal law
+
+WINDOW_PROMPTS: Final = 100  # fewer are silent
+WINDOW_ROWS_MIN: Final = 2000
+ROWS_PER_FEATURE: Final = 50
 
 
 def window_rows(feature_count: int) -> int:
-    """Return the fewest rows a window of prompts must hold for d features.
-
-    >>> window_rows(5), window_rows(64)
-    (2000, 3200)
-    """
+    """Return the rows below which a window of prompts is silent."""
     return max(WINDOW_ROWS_MIN, ROWS_PER_FEATURE * feature_count)
