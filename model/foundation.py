@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.answer import Answer, Caution, Mode, Solver, Warned, settled
+from model.estimator import Estimator
 from model.explain import Smoother, corrections, foundation_smoother, stage_inverse
 from model.hygiene import constant_columns, far_queries
 from model.intervals import uncalibrated
@@ -39,6 +40,7 @@ class _Solved(NamedTuple):
     prompts: Standardised
     spectrum: Spectrum
     vectors: Array  # (B, d, d) the spectrum's basis
+    chosen: Array  # (B,) λ
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,7 @@ class FoundationModel:
     def support(self, block: Block, wanted: Wanted) -> Supported:
         """Answer as `answer` does, and give what is wanted beside."""
         solved = self._solve(block)
-        smoother = foundation_smoother(
-            block, solved.prompts, solved.spectrum, solved.vectors, solved.answer.solvers
-        )
+        smoother = _smoother(block, solved)
         intervals = uncalibrated(smoother, wanted.levels) if wanted.levels else None
         return supported(
             solved.answer,
@@ -72,6 +72,16 @@ class FoundationModel:
             wanted,
             certificate=_certificate(solved, smoother),
         )
+
+    def estimator(self, block: Block) -> Estimator:
+        """Return the layers as an estimator in each prompt's standard deviations: σ² = 1, T = I/λ.
+
+        λ is the one chosen for the prompt. What was answered by the mean has P = 0: its T and h
+        mean nothing.
+        """
+        solved = self._solve(block)
+        T = np.eye(block.queries.shape[2]) / solved.chosen[:, None, None]  # (B, d, d)
+        return Estimator(_smoother(block, solved), 1.0, T, inverts=True)
 
     def exact(self, block: Block) -> Array:
         """Return the exact ridge (B, Q) at the chosen λ: the shadow baseline of the layers."""
@@ -84,7 +94,7 @@ class FoundationModel:
             sentence = "expected the second moments (only a paper model answers without), got none"
             raise Refusal("BAD_SUMMARY", "summary.second_moments", sentence)
         prompts = standardise(block)
-        spectrum, full_rank, vectors = self._spectrum(prompts)
+        spectrum, full_rank, vectors, chosen = self._spectrum(prompts)
         answers, solvers = climb(spectrum, self.correction_bound)
         answers = prompts.natural(answers)  # (B, Q)
         warned, refused = _judge(block, prompts, full_rank)
@@ -92,12 +102,12 @@ class FoundationModel:
         for prompt in np.flatnonzero(prompts.label_constant | prompts.constant.all(axis=1)):
             modes[prompt], solvers[prompt] = Mode.MEAN, Solver.NONE
         answer = settled(answers, modes, solvers, warned, refused)
-        return _Solved(answer, prompts, spectrum, vectors)
+        return _Solved(answer, prompts, spectrum, vectors, chosen)
 
-    def _spectrum(self, prompts: Standardised) -> tuple[Spectrum, NDArray[np.bool_], Array]:
-        """Return the prompts in their eigenbasis with λ chosen, which have full rank, the basis.
+    def _spectrum(self, prompts: Standardised) -> tuple[Spectrum, NDArray[np.bool_], Array, Array]:
+        """Return the prompts in their eigenbasis with λ chosen, which have full rank, the basis, λ.
 
-        Ranks are (B,), the basis is (B, d, d).
+        Ranks are (B,), the basis is (B, d, d), λ is (B,).
         """
         values, vectors = _eigen(prompts.gram)  # (B, d), (B, d, d)
         g = np.maximum(values, 0.0)  # (B, d)
@@ -121,7 +131,7 @@ class FoundationModel:
             label_power=prompts.label_power,
         )
         rank = (g > 1e-10 * g[:, -1:]).sum(axis=1)  # (B,)
-        return spectrum, rank >= np.minimum(alive, prompts.count - 1), vectors
+        return spectrum, rank >= np.minimum(alive, prompts.count - 1), vectors, chosen
 
     def _one_pass(self, lifted: Array, chosen: Array, still: NDArray[np.intp]) -> Array:
         """Return what one pass of the layers makes of 1/t (B, d).
@@ -132,6 +142,11 @@ class FoundationModel:
         rho = np.sqrt((lifted * lifted).sum(axis=1) - still * chosen**2)[:, None]  # (B, 1) ‖A‖_F
         inverse: Array = inverse_polynomial(lifted / rho, self.steps) / rho  # (B, d)
         return inverse
+
+
+def _smoother(block: Block, solved: _Solved) -> Smoother:
+    _, prompts, spectrum, vectors, _ = solved
+    return foundation_smoother(block, prompts, spectrum, vectors, solved.answer.solvers)
 
 
 def _certificate(solved: _Solved, smoother: Smoother) -> Array:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.answer import Answer, Caution, Mode, Solver, Warned, settled
-from model.explain import paper_smoother
+from model.estimator import Estimator
+from model.explain import Smoother, paper_smoother
 from model.hygiene import EXTRAPOLATION_SD, constant_columns, far_queries
 from model.intervals import paper_intervals
 from model.moments import Moments
@@ -67,6 +68,7 @@ class PaperModel:
         centred: bool = True,
     ) -> None:
         self._eigenvalues, self._vectors = np.linalg.eigh(covariance)  # (d,), (d, d)
+        self._noise_variance, self._task_variance = noise_variance, task_variance
         self._noise_to_signal = noise_variance / task_variance
         self._centred = centred
         self._lengths: dict[int, _Length] = {}
@@ -117,12 +119,19 @@ class PaperModel:
         answer = self.answer(block)
         if isinstance(block.context, Moments) and block.context.scatter is None:
             return Supported(answer)
-        terms = block.example_count - self._centred
-        smoother = paper_smoother(block, self.weights(terms), self._centred)
-        intervals = None
+        smoother, intervals = self._smoother(block), None
         if wanted.levels:
             intervals = paper_intervals(smoother, self._noise_to_signal, wanted.levels)
         return supported(answer, block, smoother, intervals, wanted, inverts=False)
+
+    def estimator(self, block: Block) -> Estimator:
+        """Return the layer as an estimator, T = τ²I; a summary must hold its second moments."""
+        T = self._task_variance * np.eye(self.feature_count)  # (d, d)
+        return Estimator(self._smoother(block), self._noise_variance, T, inverts=False)
+
+    def _smoother(self, block: Block) -> Smoother:
+        terms = block.example_count - self._centred
+        return paper_smoother(block, self.weights(terms), self._centred)
 
     def _ordinary(self, x: Array, y: Array, queries: Array) -> Array | None:
         """Return the answers (Q,) to a prompt of which there is nothing to say, else None.

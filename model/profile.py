@@ -15,6 +15,7 @@ from model.calibration import Calibration
 from model.coordinates import Centred, centre
 from model.detectors import Imputed, impute
 from model.em import TaskPrior
+from model.estimator import Estimator
 from model.explain import Smoother
 from model.foundation import FoundationModel
 from model.layers import Steps
@@ -165,6 +166,11 @@ class ProfileModel:
         centred = centre(block, bucket.units, bucket.coordinates)
         given = tokens(centred, bucket, self._single(centred.count).whitening)
         return smoother_of(centred, bucket, given, climb(given, self._steps, self._bound))
+
+    def estimator(self, block: Block) -> Estimator:
+        """Return `smoother` with σ² and T = Ψ of the bucket; of prompts whose mode was PROFILE."""
+        prior = self.prior(block.example_count)
+        return Estimator(self.smoother(block), prior.noise_variance, prior.covariance, inverts=True)
 
     def prior(self, example_count: int) -> TaskPrior:
         """Return (m, Ψ, σ²) for prompts of some length, in the smoother's coordinates."""

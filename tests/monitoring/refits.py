@@ -1,0 +1,53 @@
+"""The served models under the monitor: estimators as plain arrays, and refits without a row."""
+
+import numpy as np
+
+from model.prompt import Block, Examples
+from monitoring.harm import Served
+
+
+def served_of(estimator):
+    s = estimator.smoother
+    return Served(
+        count=s.count,
+        centred=s.centred,
+        inverse=s.inverse,
+        gram=s.gram,
+        products=s.products,
+        queries=s.queries,
+        prior_mean=s.prior_mean,
+        noise_variance=estimator.noise_variance,
+        task_covariance=estimator.task_covariance,
+        inverts=estimator.inverts,
+        rows=s.rows,
+        labels=s.labels,
+    )
+
+
+def drawn(seed, B, M=16, d=4, Q=3, noise_sd=1.0, freedom=None, mean=0.0):
+    """Return B prompts with standard normal tasks; rows and noise are Student's t of `freedom`."""
+    rng = np.random.default_rng(seed)
+    spread = np.linspace(1.0, 0.4, d)
+    x = rng.normal(size=(B, M + Q, d))
+    e = rng.normal(size=(B, M + Q))
+    if freedom is not None:
+        x = x / np.sqrt(rng.chisquare(freedom, size=(B, M + Q, 1)) / freedom)
+        e = rng.standard_t(freedom, size=(B, M + Q))
+    x = mean + x * spread
+    y = (x @ rng.normal(size=(B, d, 1)))[..., 0] + noise_sd * e
+    return Block(Examples(x[:, :M], y[:, :M]), x[:, M:])
+
+
+def without_each(block):
+    """Return every prompt without each of its rows, which is then the query, and its label."""
+    x, y = block.context
+    B, M, d = x.shape
+    kept = np.array([[j for j in range(M) if j != i] for i in range(M)])  # (M, M-1)
+    rest = Examples(x[:, kept].reshape(-1, M - 1, d), y[:, kept].reshape(-1, M - 1))
+    return Block(rest, x.reshape(B * M, 1, d)), y
+
+
+def refitted(model, block):
+    """Return the errors (B, M) of the model's answers without each row, NaN where refused."""
+    rest, y = without_each(block)
+    return y - model.answer(rest).predictions.reshape(y.shape)
