@@ -1,0 +1,108 @@
+"""Write the dashboard: `python -m deploy.dashboards.gen` from the root of the project.
+
+The JSON beside this file is what Grafana loads; a test compares the two. The SDK is pinned to the
+variant for Grafana 11.6, because a plain install takes one for an older Grafana.
+"""
+
+import json
+from pathlib import Path
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as shape
+
+from deploy.dashboards import owner, scientist, sre
+from deploy.dashboards.panels import SOURCE
+from deploy.dashboards.promql import MODEL, SPACE
+
+TITLES = {
+    "Model swaps": "{{model}}: another version in force",
+    "Re-evaluations": "{{model}}: checked",
+    "Alarms": "{{alertname}} {{model}}",
+}
+PATH = Path(__file__).with_name("sonoba.json")
+
+
+def text() -> str:
+    """Return the JSON of the dashboard, the same at every call."""
+    built = json.loads(json.dumps(_dashboard().build(), cls=JSONEncoder))
+    for mark in built["annotations"]["list"]:  # fields of the data source, unknown to the SDK
+        mark |= {"titleFormat": TITLES[mark["name"]], "step": "60s"}
+    return json.dumps(built, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    """Write the dashboard beside this file."""
+    PATH.write_text(text(), encoding="utf-8")
+
+
+def _dashboard() -> dashboard.Dashboard:
+    board = (
+        dashboard.Dashboard("sonoba")
+        .uid("sonoba")
+        .description("Can predictions be trusted, why not, and does the service run?")
+        .tags(["sonoba"])
+        .readonly()
+        .refresh("30s")
+        .time("now-24h", "now")
+        .tooltip(shape.DashboardCursorSync.CROSSHAIR)
+        .variables([_source(), *_names()])
+    )
+    for mark in _annotations():
+        board.annotation(mark)
+    for heading, panels in (owner.section(), scientist.section(), sre.section()):
+        board.with_row(heading)
+        for panel in panels:
+            board.with_panel(panel)
+    return board
+
+
+def _source() -> dashboard.DatasourceVariable:
+    return dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def _names() -> list[dashboard.QueryVariable]:
+    """Return the filters; `.*` also matches a label that is absent, as on one machine."""
+    queries = {
+        "namespace": ("Namespace", 'label_values(up{job="sonoba"}, namespace)'),
+        "model": ("Model", f"label_values(sonoba_model_info{{{SPACE}}}, model)"),
+    }
+    everything = shape.VariableOption(selected=True, text=["All"], value=["$__all"])
+    return [
+        dashboard.QueryVariable(name)
+        .label(label)
+        .query({"query": query, "refId": name})
+        .datasource(SOURCE)
+        .current(everything)
+        .refresh(shape.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(shape.VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        for name, (label, query) in queries.items()
+    ]
+
+
+def _annotations() -> list[dashboard.AnnotationQuery]:
+    by_model = "by (namespace, model)"
+    swaps = f'sum {by_model} (increase(sonoba_swaps_total{{{MODEL},outcome="ok"}}[2m])) > 0'
+    last = f"sonoba_last_reevaluation_timestamp_seconds{{{MODEL}}}"
+    firing = f'ALERTS{{{SPACE},alertname=~"Sonoba.*",alertstate="firing",severity!="info"}}'
+    marks = {
+        "Model swaps": (swaps, "blue"),
+        "Re-evaluations": (f"max {by_model} (changes({last}[2m])) > 0", "green"),
+        "Alarms": (f"max by (namespace, model, alertname) ({firing})", "red"),
+    }
+    return [
+        dashboard.AnnotationQuery()
+        .name(name)
+        .datasource(SOURCE)
+        .expr(query)
+        .enable(True)
+        .icon_color(color)
+        for name, (query, color) in marks.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Row 3, for operations: is the service up, fast, on one version, and does the monitor work?"""
+
+from deploy.dashboards.panels import ALARM, Frame, Panel, Section, bars, lines, row
+from deploy.dashboards.promql import (
+    MODEL,
+    PREDICTION,
+    REPLICA,
+    SERVER,
+    SPACE,
+    per_second,
+)
+
+POD = "{{pod}} {{instance}}"
+BURN = 14.4  # × the budget's even pace: a 30 days' budget is gone in two
+
+
+def section() -> Section:
+    """Return the row and its panels."""
+    panels = [*_calls(), *_objectives(), *_replicas(), *_models(), *_monitor()]
+    return row("sre", "3 · Does it run? For operations"), panels
+
+
+def _calls() -> list[Panel]:
+    alarms = Frame(
+        "alarms",
+        "Alarms firing now",
+        "Every alarm that fires, with its number of series: open the runbook of the same name.",
+        "short",
+    )
+    calls = Frame(
+        "calls_by_status",
+        "Calls per second, by status",
+        "Traffic by gRPC status without health checks: Unavailable, Internal, DeadlineExceeded and "
+        "ResourceExhausted are ours, InvalidArgument is the caller's.",
+        "reqps",
+    )
+    latency = Frame(
+        "latency",
+        "Latency by method, p50 and p99, limit 50 ms",
+        "Time in the server: p99 of Predict above the line eats the latency budget, so look at "
+        "pending calls and CPU next.",
+        "s",
+    )
+    firing = f'ALERTS{{{SPACE},alertname=~"Sonoba.*",alertstate="firing"}}'
+    select = f"{SERVER},{PREDICTION}"
+    rate = per_second("grpc_server_handled_total", "grpc_code", select)
+    buckets = per_second("grpc_server_handling_seconds_bucket", "le, grpc_method", select)
+    quantiles = {
+        f"p{round(100 * q)} {{{{grpc_method}}}}": f"histogram_quantile({q}, {buckets})"
+        for q in (0.5, 0.99)
+    }
+    return [
+        bars(alarms, {"{{alertname}}": f"sort_desc(count by (alertname) ({firing}))"}, "NONE"),
+        lines(calls, {"{{grpc_code}}": rate}, stacked=True),
+        lines(latency, quantiles, 0.05),
+    ]
+
+
+def _objectives() -> list[Panel]:
+    availability = Frame(
+        "availability_burn",
+        "Availability budget burn, line 14.4",
+        "How many times too fast the 0.1 % of allowed failures is used up: 1 lasts exactly the "
+        "month, above the line it is gone in two days.",
+        "none",
+    )
+    latency = Frame(
+        "latency_burn",
+        "Latency budget burn, line 14.4",
+        "The same for the 1 % of Predict calls that may take longer than 50 ms; add replicas or "
+        "find the large prompts.",
+        "none",
+    )
+    traffic = Frame(
+        "traffic",
+        "Calls in the last hour, at least 200",
+        "Below the line both budgets are not alarmed about, because one failed call would decide.",
+        "short",
+    )
+    hour = f"sum by (namespace, job) (job:sonoba_rpc:increase1h{{{SERVER}}})"
+    return [
+        lines(availability, _burn("errors", 0.001), BURN),
+        lines(latency, _burn("slow", 0.01), BURN),
+        lines(traffic, {"{{job}} {{namespace}}": hour}, 200),
+    ]
+
+
+def _burn(what: str, budget: float) -> dict[str, str]:
+    return {
+        f"{window} {{{{namespace}}}}": f"max by (namespace) "
+        f"(job:sonoba_rpc_{what}:ratio_rate{window}{{{SERVER}}}) / {budget}"
+        for window in ("1h", "6h", "3d")
+    }
+
+
+def _replicas() -> list[Panel]:
+    pending = Frame(
+        "pending",
+        "Pending calls, by replica",
+        "Calls that wait for a thread: a level that stays above zero on all replicas asks for more "
+        "replicas, on one replica for better balancing.",
+        "short",
+    )
+    cpu = Frame(
+        "cpu",
+        "CPU, cores by replica",
+        "A replica saturates near one core: scale out before 0.7, more cores for one do not help.",
+        "none",
+    )
+    memory = Frame(
+        "memory",
+        "Memory, by replica",
+        "Resident memory against the limit of the pod (1 GiB as shipped): a steady climb is a leak "
+        "to report, a step follows large messages.",
+        "bytes",
+    )
+    gauge = "max by ({}) ({}{{{}}})"
+    waiting = gauge.format(REPLICA, "sonoba_pending_requests", SERVER)
+    resident = gauge.format(REPLICA, "process_resident_memory_bytes", SERVER)
+    return [
+        lines(pending, {POD: waiting}),
+        lines(cpu, {POD: per_second("process_cpu_seconds_total", REPLICA, SERVER)}),
+        lines(memory, {POD: resident}),
+    ]
+
+
+def _models() -> list[Panel]:
+    scraped = Frame(
+        "replicas",
+        "Replicas scraped",
+        "Replicas that answer the scrape: fewer than deployed means that they are down or not "
+        "selected, and nothing on this dashboard counts them.",
+        "short",
+    )
+    versions = Frame(
+        "versions",
+        "Replicas by model version",
+        "Two versions of one model side by side are normal for two minutes after a promotion; "
+        "longer, restart the replicas on the old one.",
+        "short",
+    )
+    changes = Frame(
+        "changes",
+        "Model swaps and re-evaluations, by outcome",
+        "Loads of a new version and finished checks in the last step; anything but ok left the old "
+        "model in force, its log line says why.",
+        "short",
+    )
+    kinds = f"count by (namespace, model, version, kind) (sonoba_model_info{{{MODEL}}})"
+    gained = "sum by (namespace, model, outcome) (increase({}{{{}}}[$__rate_interval]))"
+    events = {
+        "swap {{outcome}} {{model}} {{namespace}}": gained.format("sonoba_swaps_total", MODEL),
+        "check {{outcome}} {{model}} {{namespace}}": gained.format(
+            "sonoba_reevaluations_total", MODEL
+        ),
+    }
+    return [
+        lines(scraped, {"{{namespace}} replicas": f"sum by (namespace) (up{{{SERVER}}})"}),
+        lines(versions, {"{{model}} {{version}} {{kind}} {{namespace}}": kinds}, stacked=True),
+        lines(changes, events),
+    ]
+
+
+def _monitor() -> list[Panel]:
+    harm = Frame(
+        "harm_by_replica",
+        f"Harm by replica, {ALARM}",
+        "The harm score of each replica's own last prompts: one replica above the line alone has "
+        "an old model or one odd caller, all together is a real shift.",
+        "none",
+    )
+    lag = Frame(
+        "monitor_lag",
+        "Monitor lag",
+        "Time since the monitor of the slowest replica last took in prompts: growing while calls "
+        "arrive means that harm goes unseen, so restart that replica.",
+        "s",
+    )
+    backlog = Frame(
+        "monitor_backlog",
+        "Monitor backlog, prompts by replica",
+        "Prompts that wait to be judged: a full queue drops prompts from the statistics, never "
+        "from the answers.",
+        "short",
+    )
+    score = f"max by ({REPLICA}) (pod:sonoba_drift_gate:max{{{MODEL}}}) / 2"
+    last = f"min by (namespace) (sonoba_drift_last_update_timestamp_seconds{{{MODEL}}} > 0)"
+    queue = f"sum by ({REPLICA}) (sonoba_drift_queue_prompts{{{MODEL}}})"
+    return [
+        lines(harm, {POD: score}, 1.0),
+        lines(lag, {"{{namespace}} lag": f"time() - {last}"}),
+        lines(backlog, {POD: queue}),
+    ]
