@@ -146,6 +146,7 @@ def _directions() -> list[Panel]:
     )
     excess = "sonoba_drift_direction_excess_total"
     share = mean(excess, excess, BY_DIRECTION, BY_MODEL)
+    move = _signed_move()
     buckets = (
         f"sum by (le) (increase(sonoba_drift_inflation_ratio_bucket{{{MODEL}}}[$__rate_interval]))"
     )
@@ -162,7 +163,8 @@ def _signed_move() -> str:
     up, down = (
         per_second(name, labels, f'{MODEL},sign="{sign}"') for sign in ("positive", "negative")
     )
-    return f"({up} - {down}) / on ({BY_MODEL}) group_left () {per_second('sonoba_drift_prompts_total', BY_MODEL)}"
+    prompts = per_second("sonoba_drift_prompts_total", BY_MODEL)
+    return f"({up} - {down}) / on ({BY_MODEL}) group_left () {prompts}"
 
 
 def _ratios() -> list[Panel]:
