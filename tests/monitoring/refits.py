@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from model.ladder import Spectrum, climb
 from model.prompt import Block, Examples
 from monitoring.harm import Served
 
@@ -51,3 +52,32 @@ def refitted(model, block):
     """Return the errors (B, M) of the model's answers without each row, NaN where refused."""
     rest, y = without_each(block)
     return y - model.answer(rest).predictions.reshape(y.shape)
+
+
+def refitted_at(model, estimator):
+    """Return the errors (B, M) of a foundation model without each row, units and λ held.
+
+    The ladder climbs again: what is certified of the rows that are left.
+    """
+    s = estimator.smoother
+    ridge = 1.0 / estimator.task_covariance[:, 0, 0]  # (B,) λ
+    errors = np.empty(s.labels.shape)
+    for i in range(s.count):
+        u, r = np.delete(s.rows, i, 1), np.delete(s.labels, i, 1)
+        mean, label_mean = u.mean(1, keepdims=True), r.mean(1, keepdims=True)
+        u, r = u - mean, r - label_mean
+        g, vectors = np.linalg.eigh(u.mT @ u)
+        lifted = g + ridge[:, None]
+        still = np.zeros(len(g), int)
+        spectrum = Spectrum(
+            count=s.count - 1,
+            gram=g,
+            lifted=lifted,
+            inverse=model._one_pass(lifted, ridge, still),
+            products=((r[:, None] @ u) @ vectors)[:, 0],
+            queries=(s.rows[:, [i]] - mean) @ vectors,
+            label_power=(r * r).sum(1),
+        )
+        answers, _ = climb(spectrum, model.correction_bound)
+        errors[:, i] = s.labels[:, i] - label_mean[:, 0] - answers[:, 0]
+    return errors
