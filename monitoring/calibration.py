@@ -1,0 +1,187 @@
+"""Where COMBO's alarm line lies, so that quiet prompts cross it once in so many rows.
+
+Whole prompts of the reference are resampled in circular blocks, so that what makes neighbours alike
+stays: a test calibrated on independent rows calls every few prompts. A reference is itself a
+sample; every stream is therefore centred as if the reference had been drawn anew (derived: with
+400 prompts the slowest average would otherwise call several times too often).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.covariates import Normal, Statistics, statistics_in_order
+from monitoring.moving import WEIGHTS, prompt_signals, signal_width, statistics
+
+Array = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+WARM_UP_PROMPTS = 150
+STREAMS, STREAM_PROMPTS = 100, 1200
+BLOCK_PROMPTS_MIN = 10
+CORRELATION = 0.1  # below it, prompts so far apart count as unrelated
+TAIL_ALARMS = 60  # where fewer are expected in the streams, the line is extrapolated
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the 27 statistics are on quiet prompts, and where the alarm line lies."""
+
+    means: Array  # (27,)
+    deviations: Array  # (27,)
+    threshold: float  # of the largest standardised statistic
+    rows_per_alarm: float  # rows between false alarms, by which the threshold was chosen
+    block_prompts: int  # length of the blocks that were resampled
+    seed: int
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Return every field as an array of doubles."""
+        return {name: np.asarray(value, np.float64) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> "Calibration":
+        """Return what `to_arrays` wrote; further names are ignored."""
+        return cls(
+            arrays["means"],
+            arrays["deviations"],
+            float(arrays["threshold"]),
+            float(arrays["rows_per_alarm"]),
+            int(arrays["block_prompts"]),
+            int(arrays["seed"]),
+        )
+
+
+def calibrate(
+    normal: Normal,
+    prompts: Sequence[Array] | Statistics,
+    rows_per_alarm: float = 1_000_000,
+    seed: int = 0,
+    log_errors: Array | None = None,
+) -> Calibration:
+    """Return the calibration of quiet prompts (M_i, d) in the order they came.
+
+    log_errors (n,), the logarithm of their predicted errors, helps to see how long prompts stay
+    alike. Raises ValueError for a statistic that is not finite.
+    """
+    told = prompts if isinstance(prompts, Statistics) else statistics_in_order(normal, prompts)
+    signals = signals_in_order(normal, told)  # (n, K)
+    if not np.isfinite(signals).all():
+        raise ValueError("prompts: expected finite covariates, got others")
+    block = block_prompts(normal, signals, log_errors)
+    rng = np.random.default_rng(seed)
+    places = _streams(len(signals), block, rng)  # (STREAMS, T)
+    found = _run(normal, signals, places, _recentred(signals, block, rng))  # (STREAMS, T, 27)
+    means, deviations = found.mean(axis=(0, 1)), found.std(axis=(0, 1))  # (27,), (27,)
+    deviations = np.maximum(deviations, 1e-9)  # where nothing ever moves
+    made = Calibration(means, deviations, 1.0, float(rows_per_alarm), block, seed)
+    scores = standardised(found, made).max(axis=2)  # (STREAMS, T)
+    rows = told.counts[places[:, WARM_UP_PROMPTS:]]  # (STREAMS, T)
+    return replace(made, threshold=threshold(scores, rows, rows_per_alarm))
+
+
+def standardised(found: Array, calibration: Calibration) -> Array:
+    """Return statistics (..., 27) less their quiet means and over their quiet deviations."""
+    scores: Array = (found - calibration.means) / calibration.deviations
+    return scores
+
+
+def signals_in_order(normal: Normal, told: Statistics) -> Array:
+    """Return the signals (n, K) of prompts of any lengths, in their order."""
+    signals = np.empty((len(told.counts), signal_width(normal)))  # (n, K)
+    for count in np.unique(told.counts):
+        same = told.counts == count  # (n,)
+        parts = told.means[same], told.second_moments[same], told.tail_shares[same]
+        signals[same] = prompt_signals(normal, *parts, float(count))
+    return signals
+
+
+def block_prompts(normal: Normal, signals: Array, log_errors: Array | None = None) -> int:
+    """Return how many prompts a block holds: twice the lag from which prompts are unrelated."""
+    r = len(normal.mean_between)
+    series = [(signals[:, :r] ** 2).sum(axis=1), signals[:, -1]]  # (n,) each
+    if log_errors is not None and np.isfinite(log_errors).all():
+        series.append(log_errors)
+    lag = max(_first_unrelated(one) for one in series)
+    return max(BLOCK_PROMPTS_MIN, 2 * lag)
+
+
+def threshold(scores: Array, rows: Array, rows_per_alarm: float) -> float:
+    """Return the score that streams (S, T) of prompts of `rows` (S, T) rows reach as rarely.
+
+    Alarms are counted with a silence of `WARM_UP_PROMPTS` after each. Where the streams hold fewer
+    than `TAIL_ALARMS` of them at the rate asked for, the line is set by an exponential law of how
+    far the peaks of the `TAIL_ALARMS` highest such stretches exceed their lowest.
+    """
+    expected = rows.sum() / rows_per_alarm
+    low, high = float(np.quantile(scores, 0.5)), float(scores.max())
+    for _ in range(40):
+        middle = (low + high) / 2.0
+        peaks, watched = _alarms(scores, rows, middle)
+        if len(peaks) > max(TAIL_ALARMS, watched / rows_per_alarm):
+            low = middle
+        else:
+            high = middle
+    if expected >= TAIL_ALARMS or not len(peaks):
+        return high
+    peaks, watched = _alarms(scores, rows, high)
+    excess = float((peaks - high).mean())
+    return high + excess * float(np.log(max(1.0, len(peaks) * rows_per_alarm / watched)))
+
+
+def _alarms(scores: Array, rows: Array, line: float) -> tuple[Array, float]:
+    """Return the peak after every alarm (a,), and the rows that were watched."""
+    peaks, watched = [], 0.0
+    for one, counts in zip(scores, rows, strict=True):
+        crossed, start = np.flatnonzero(one > line), 0
+        while (at := np.searchsorted(crossed, start)) < len(crossed):
+            alarm = int(crossed[at])
+            peaks.append(one[alarm : alarm + WARM_UP_PROMPTS].max())
+            watched += counts[start : alarm + 1].sum()
+            start = alarm + 1 + WARM_UP_PROMPTS
+        watched += counts[start:].sum()
+    return np.array(peaks), float(watched)
+
+
+def _first_unrelated(series: Array) -> int:
+    """Return the first lag whose autocorrelation is below `CORRELATION`."""
+    about = series - series.mean()  # (n,)
+    power = float(about @ about)
+    for lag in range(1, len(series) // 8):
+        if about[lag:] @ about[:-lag] < CORRELATION * power:
+            return lag
+    return max(1, len(series) // 8)
+
+
+def _blocks(n: int, block: int, size: tuple[int, int], rng: np.random.Generator) -> Places:
+    """Return places (S, T) of prompts in circular blocks."""
+    starts = rng.integers(n, size=(size[0], -(-size[1] // block)))  # (S, blocks)
+    places = (starts[..., None] + np.arange(block)) % n  # (S, blocks, block)
+    return places.reshape(size[0], -1)[:, : size[1]]
+
+
+def _streams(n: int, block: int, rng: np.random.Generator) -> Places:
+    return _blocks(n, block, (STREAMS, WARM_UP_PROMPTS + STREAM_PROMPTS), rng)
+
+
+def _recentred(signals: Array, block: int, rng: np.random.Generator) -> Array:
+    """Return how far off the reference's own means may be, one draw a stream (STREAMS, K)."""
+    n = len(signals)
+    draws = _blocks(n, block, (STREAMS, n), rng)  # (STREAMS, n)
+    shares = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # (STREAMS, n)
+    offsets: Array = shares @ signals - signals.mean(axis=0)
+    return offsets
+
+
+def _run(normal: Normal, signals: Array, places: Places, offsets: Array) -> Array:
+    """Return the statistics (S, T, 27) of streams after their warm-up, step by step."""
+    weights = np.array(WEIGHTS)[:, None]  # (4, 1)
+    state = np.zeros((len(places), len(WEIGHTS), signals.shape[1]))  # (S, 4, K)
+    found = []
+    for step, now in enumerate(places.T):
+        arrived = signals[now] - offsets  # (S, K)
+        state += weights * (arrived[:, None] - state)
+        if step >= WARM_UP_PROMPTS:
+            found.append(statistics(state, normal))  # (S, 27)
+    return np.stack(found, axis=1)
