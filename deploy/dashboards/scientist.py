@@ -224,9 +224,9 @@ _WILD = Frame(
 )
 _LEFT_OUT = Frame(
     "left_out",
-    "Prompts left out of the statistics, by reason",
-    "Answered but not judged; queue_full means that the monitor cannot keep up, everything else "
-    "is about the data.",
+    "Prompts judged and left out, by reason",
+    "Every prompt is answered, not every one judged: queue_full means that the monitor cannot keep "
+    "up, everything else is about the data; nothing judged while calls come is an alarm.",
     "ops",
 )
 _REFUSED = Frame(
@@ -255,6 +255,7 @@ _EVIDENCE = Frame(
 def _inputs() -> list[Panel]:
     rows = mean("sonoba_drift_rows_total", "sonoba_drift_prompts_total", BY_MODEL)
     clipped = ("sonoba_drift_clipped_prompts_total", "sonoba_drift_channel_prompts_total")
+    judged = per_second("sonoba_drift_prompts_total", BY_MODEL)
     left_out = per_second("sonoba_drift_skipped_prompts_total", "namespace, model, reason")
     refused = per_second("sonoba_rejections_total", "namespace, reason", SPACE)
     repair = f"max by (namespace, model) (sonoba_regret_ratio{{{MODEL}}})"
@@ -263,7 +264,7 @@ def _inputs() -> list[Panel]:
     return [
         lines(_ROWS, {NAMED: rows}),
         lines(_WILD, {CHANNEL: mean(*clipped, BY_CHANNEL)}, 0.05),
-        lines(_LEFT_OUT, {reason: left_out}, stacked=True),
+        lines(_LEFT_OUT, {f"judged {NAMED}": judged, reason: left_out}, stacked=True),
         lines(_REFUSED, {"{{reason}} {{namespace}}": refused}, stacked=True),
         lines(_REPAIR, {NAMED: repair}, 1.25),
         lines(_EVIDENCE, {CHANNEL: evidence}, 100),

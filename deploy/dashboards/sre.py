@@ -89,7 +89,7 @@ def _burn(what: str, budget: float) -> dict[str, str]:
     return {
         f"{window} {{{{namespace}}}}": f"max by (namespace) "
         f"(job:sonoba_rpc_{what}:ratio_rate{window}{{{SERVER}}}) / {budget}"
-        for window in ("1h", "6h", "3d")
+        for window in ("5m", "30m", "1h", "6h", "3d")  # an alarm wants a long and a short one
     }
 
 
