@@ -166,7 +166,7 @@ def _errors(served: Served, inverse: Array) -> tuple[Array, Array]:
     u, m = served.rows, served.prior_mean  # (B, M, p), (p,)
     left = served.products - served.gram @ m  # (B, p) Uᵀ(r - Um)
     w = m + (inverse @ left[..., None])[..., 0]  # (B, p)
-    leverage = ((u @ inverse) * u).sum(axis=2) + _mean_share(served)  # (B, M)
+    leverage = np.einsum("bmp,bmp->bm", u @ inverse, u) + _mean_share(served)  # (B, M)
     errors = (served.labels - (u @ w[..., None])[..., 0]) / (1.0 - leverage)  # (B, M)
     return errors, leverage
 
@@ -179,7 +179,7 @@ def _layer_errors(served: Served, u: Array, r: Array) -> Array:
     c = served.count / (served.count - 1) if served.centred else 1.0  # the mean moves away
     seen = u @ served.inverse  # (B, M, p)
     fit = (seen @ served.products[..., None])[..., 0]  # (B, M) f
-    own = c * (seen * u).sum(axis=2)  # (B, M) c a
+    own = c * np.einsum("bmp,bmp->bm", seen, u)  # (B, M) c a
     errors: Array = c * (r - terms / (terms - 1) * (fit - own * r))  # (B, M)
     return errors
 
