@@ -1,4 +1,4 @@
-"""The HTTP port of the metrics."""
+"""The HTTP port of the metrics and of the status page."""
 
 import socket
 import threading
@@ -6,6 +6,9 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from service.status import Status
+from service.status_page import StatusPage
 
 LOOK_SECONDS = 0.05  # how soon a stop is noticed; the library's own server takes half a second
 
@@ -20,15 +23,18 @@ class _Server6(_Server):
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Log nothing: scrapes come every few seconds."""
+        """Log nothing: scrapes and pages ask every few seconds."""
 
 
 class MetricsPort:
-    """Answers scrapes of one registry from a thread of its own."""
+    """Answers scrapes of one registry, and shows a status, from a thread of its own."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, status: Status | None = None
+    ) -> None:
         kind = _Server6 if ":" in host else _Server
-        self._server = make_server(host, port, make_wsgi_app(registry), kind, _Silent)
+        page = StatusPage(make_wsgi_app(registry), status)
+        self._server = make_server(host, port, page, kind, _Silent)
         self.number = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(LOOK_SECONDS,), daemon=True

@@ -1,0 +1,120 @@
+"""The parts of `/status.json` that depend on one snapshot or on the trend; NaN becomes null."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from model.checkpoint import Artifact
+from monitoring.levels import CRITICAL, MAJOR, WARNING
+from monitoring.snapshot import FeatureMove, Snapshot
+from service.trend import Errors, Point
+from service.trust import Finding
+
+SHOWN_COUNT = 5  # features and directions
+NO_ERRORS = Errors(*[float("nan")] * 4)
+
+Section = dict[str, Any]
+
+
+def lines() -> dict[str, float]:
+    """Return where the score's lines are, on its scale on which 1 is the alarm."""
+    levels = {"critical": CRITICAL, "major": MAJOR, "warning": WARNING}
+    return {name: level / CRITICAL for name, level in levels.items()}
+
+
+def reason(finding: Finding, snapshot: Snapshot | None) -> Section:
+    """Return a code, the model it is about, and the numbers of the sentence."""
+    window = max((v.prompt_count for v in snapshot.levels.values()), default=0) if snapshot else 0
+    return {
+        "code": finding.code,
+        "model": snapshot.model if snapshot else "",
+        "value": plain(finding.value),
+        "limit": plain(finding.limit),
+        "leave": plain(finding.leave),
+        "clears_in_seconds": plain(finding.clears_in_seconds),
+        "prompts": window,
+        "runbook": finding.runbook,
+    }
+
+
+def models(artifacts: Sequence[Artifact], snapshots: Mapping[str, Snapshot]) -> list[Section]:
+    """Return every model served, and how far its monitor is."""
+    return [_model(one, snapshots.get(one.name)) for one in artifacts]
+
+
+def series(points: Sequence[Point], model: str) -> Section:
+    """Return `time`, Unix seconds, and beside it one list for each quantity of one model."""
+    errors = [point.errors.get(model, NO_ERRORS) for point in points]
+    columns = {name: [getattr(one, name) for one in errors] for name in Errors._fields}
+    columns["calls_per_second"] = [point.rates.calls_per_second for point in points]
+    columns["p99_seconds"] = [point.rates.p99_seconds for point in points]
+    return {
+        "time": [round(point.seconds) for point in points],
+        "series": {name: [plain(value) for value in column] for name, column in columns.items()},
+    }
+
+
+def attribution(snapshot: Snapshot | None, names: Sequence[str] | None) -> Section:
+    """Return what moved and what hurts; without `names` no name and no value of a feature."""
+    if snapshot is None:
+        return {"moved": [], "directions": [], "shift_kind": "", "skipped": {}}
+    shares = sorted(enumerate(snapshot.direction_shares), key=lambda pair: -pair[1])
+    return {
+        "moved": [_moved(feature, names) for feature in snapshot.features[:SHOWN_COUNT]],
+        "directions": [
+            {"place": place, "harm_share": plain(share)} for place, share in shares[:SHOWN_COUNT]
+        ],
+        "shift_kind": snapshot.kind,
+        "skipped": dict(snapshot.skipped),
+    }
+
+
+def plain(value: float) -> float | None:
+    """Return a number with four digits; nothing for one that is not known.
+
+    >>> plain(1.23456), plain(float("nan"))
+    (1.235, None)
+    """
+    return float(f"{value:.4g}") if abs(value) < float("inf") else None
+
+
+def kind_of(artifact: Artifact) -> str:
+    """Return what sort of model it is."""
+    return artifact.model.mode.name.lower()
+
+
+def _model(artifact: Artifact, snapshot: Snapshot | None) -> Section:
+    state = "UNWATCHED"
+    if snapshot is not None:
+        state = "WARMING" if snapshot.is_warming else "WATCHING"
+    return {
+        "model": artifact.name,
+        "version": artifact.version,
+        "kind": kind_of(artifact),
+        "reference": snapshot.reference if snapshot else "",
+        "state": state,
+        "prompts": snapshot.prompt_count if snapshot else 0,
+        "last_update": plain_time(snapshot.last_update_seconds) if snapshot else None,
+    }
+
+
+def plain_time(seconds: float) -> int | None:
+    """Return whole Unix seconds; nothing for a moment that never was."""
+    return round(seconds) or None
+
+
+def _moved(feature: FeatureMove, names: Sequence[str] | None) -> Section:
+    known = {
+        "place": feature.place,
+        "name": None,
+        "score": plain(feature.score),
+        "harm_share": plain(feature.harm_share),
+    }
+    if names is None:
+        return known
+    return known | {
+        "name": names[feature.place] if feature.place < len(names) else None,
+        "mean": plain(feature.mean),
+        "deviation": plain(feature.deviation),
+        "reference_mean": plain(feature.reference_mean),
+        "reference_deviation": plain(feature.reference_deviation),
+    }
