@@ -1,4 +1,4 @@
-"""An exporter of every metric of the contract, whose numbers move as those of a harmed service.
+"""An exporter of every metric of the contract: a harmed service, soon after a promotion.
 
 It stands in where no server with a re-evaluator runs; its counters are straight lines in time.
 """
@@ -12,6 +12,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 OF_MODEL = {"model": "foundation", "reference": "0123abcd"}
+REPLACED = {"model": "foundation", "reference": "4567ef01"}  # gains for its last seconds, doubled
+LAST_SECONDS = 10
 CHANNELS = ("h", "loo")
 CALL = {"grpc_type": "unary", "grpc_service": "sonoba.v1.Predictor", "grpc_method": "Predict"}
 CODES = {"OK": 50.0, "InvalidArgument": 2.0, "Internal": 1.0, "Unavailable": 0.0}
@@ -94,11 +96,17 @@ class Moving(Collector):
             family = CounterMetricFamily(name, name, labels=(*fixed, *varied))
             for labels, rate in rates.items():
                 family.add_metric((*fixed.values(), *labels), rate * elapsed)
+                if fixed is OF_MODEL:
+                    rate *= 2 if name == "sonoba_drift_inflation" else 1
+                    gained = rate * min(elapsed, LAST_SECONDS)
+                    family.add_metric((*REPLACED.values(), *labels), gained)
             yield family
         for name, (fixed, varied, values) in GAUGES.items():
             gauge = GaugeMetricFamily(name, name, labels=(*fixed, *varied))
             for labels, value in values.items():
                 gauge.add_metric((*fixed.values(), *labels), value)
+                if name == "sonoba_drift_reference_value":
+                    gauge.add_metric((*REPLACED.values(), *labels), value)
             yield gauge
         for name, fixed in CLOCKS.items():
             clock = GaugeMetricFamily(name, name, labels=tuple(fixed))

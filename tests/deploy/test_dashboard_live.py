@@ -197,7 +197,7 @@ def test_the_big_answer_says_no_while_errors_are_four_times_normal(ask):
     until(lambda: ask.numbers(trust) == [2, 2], lambda: f"trust is {ask.numbers(trust)}")
 
 
-def test_the_error_against_normal_is_the_mean_of_the_ratios(ask):
+def test_the_error_against_normal_leaves_out_the_reference_that_was_replaced(ask):
     title = "Error against normal, ×"
     query = filled(dict(queries())[title], CHOSEN["one"])
     until(lambda: ask.numbers(query), lambda: "nothing")
