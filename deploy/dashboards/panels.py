@@ -35,6 +35,7 @@ class Frame:
     unit: str  # Grafana's id of a unit
     width: int = 8  # of 24
     height: int = 7
+    window: str = ""  # at least as long as the alarm's, so that both judge the same
 
 
 Panel = stat.Panel | timeseries.Panel | bargauge.Panel | statetimeline.Panel | heatmap.Panel
@@ -152,6 +153,8 @@ def _framed(
         .datasource(SOURCE)
         .thresholds(ThresholdsConfig().mode(mode).steps(steps))
     )
+    if frame.window:
+        panel = panel.interval(frame.window)
     for letter, (legend, expression) in zip("ABCDEFGH", queries.items(), strict=False):
         target = _target(letter, expression, legend)
         panel = panel.with_target(target.instant() if instant else target.range())

@@ -181,6 +181,7 @@ def _ratios() -> list[Panel]:
         "Excess error over signal, against the reference and its limit of 2: above 1.0 the answers "
         "lost their use though they may not have become worse.",
         "none",
+        window="1h",
     )
     short = Frame(
         "short_prompts",
@@ -188,6 +189,7 @@ def _ratios() -> list[Panel]:
         "What prompts with fewer examples than usual do to the error, over its limit of 1.5: above "
         "1.0 ask the caller to send more examples, retraining does not help.",
         "none",
+        window="1h",
     )
     windows = {
         f"{window} {CHANNEL}": f"max by ({BY_CHANNEL}) "
@@ -221,6 +223,7 @@ _WILD = Frame(
     "Prompts whose error is more than twenty times normal and is cut there: above the line look "
     "for broken rows of one caller before retraining.",
     "percentunit",
+    window="30m",
 )
 _LEFT_OUT = Frame(
     "left_out",

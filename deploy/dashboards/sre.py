@@ -185,7 +185,7 @@ def _monitor() -> list[Panel]:
     )
     score = f"max by ({REPLICA}) (pod:sonoba_drift_gate:max{{{MODEL}}}) / 2"
     last = f"min by (namespace) (sonoba_drift_last_update_timestamp_seconds{{{MODEL}}} > 0)"
-    queue = f"sum by ({REPLICA}) (sonoba_drift_queue_prompts{{{MODEL}}})"
+    queue = f"max by ({REPLICA}) (sonoba_drift_queue_prompts{{{MODEL}}})"
     return [
         lines(harm, {POD: score}, 1.0),
         lines(lag, {"{{namespace}} lag": f"time() - {last}"}),
