@@ -17,6 +17,7 @@ from deploy.dashboards.promql import (
 
 NAMED = "{{model}} {{namespace}}"
 CHANNEL = "{{model}} {{channel}} {{namespace}}"
+DIRECTION = "{{model}} {{direction}} {{namespace}}"
 BY_MODEL = "namespace, model"
 BY_CHANNEL = f"{BY_MODEL}, channel"
 BY_DIRECTION = f"{BY_MODEL}, direction"
@@ -24,7 +25,7 @@ BY_DIRECTION = f"{BY_MODEL}, direction"
 
 def section() -> Section:
     """Return the row and its panels."""
-    panels = [*_harm(), *_signature(), *_covariates(), *_directions(), *_ratios(), *_inputs()]
+    panels = [*_harm(), *_signature(), *_covariates(), *_directions(), *_limits(), *_inputs()]
     return row("scientist", "2 · Why? For the data scientist"), panels
 
 
@@ -123,39 +124,45 @@ def _covariates() -> list[Panel]:
 
 
 def _directions() -> list[Panel]:
-    hurts = Frame(
+    return [_hurting_directions(), _moved_directions(), _ratios()]
+
+
+def _hurting_directions() -> Panel:
+    frame = Frame(
         "directions",
         "Which direction hurts, share of the excess error",
         "Principal directions of the training covariates that carry the harm: take the numbers of "
         "the longest bars to the evaluation report, which names the features.",
         "percentunit",
     )
-    moved = Frame(
+    excess = "sonoba_drift_direction_excess_total"
+    share = f"topk(10, {mean(excess, excess, BY_DIRECTION, BY_MODEL)})"
+    return bars(frame, {DIRECTION: share}, "NO EXCESS", decimals=1)
+
+
+def _moved_directions() -> Panel:
+    frame = Frame(
         "moves",
         "Which way the inputs moved, standard deviations",
         "Mean move of recent prompts along each direction, in units of a single prompt's spread: "
         "a long bar here that is short at the left is a harmless move.",
         "none",
     )
-    ratios = Frame(
+    move = _signed_move()
+    ends = f"topk(5, {move}) or bottomk(5, {move})"
+    return bars(frame, {DIRECTION: ends}, "NOT MEASURED", decimals=2)
+
+
+def _ratios() -> Panel:
+    frame = Frame(
         "distribution",
         "Distribution of error ÷ normal",
         "Prompts by how much larger than normal their error is expected: a second band higher up "
         "means that a part of the callers changed, a shift of all means that everybody did.",
         "none",
     )
-    excess = "sonoba_drift_direction_excess_total"
-    share = mean(excess, excess, BY_DIRECTION, BY_MODEL)
-    move = _signed_move()
-    buckets = (
-        f"sum by (le) (increase(sonoba_drift_inflation_ratio_bucket{{{MODEL}}}[$__rate_interval]))"
-    )
-    legend = "{{model}} {{direction}} {{namespace}}"
-    return [
-        bars(hurts, {legend: f"topk(10, {share})"}, "NO EXCESS", decimals=1),
-        bars(moved, {legend: f"topk(5, {move}) or bottomk(5, {move})"}, "NOT MEASURED", decimals=2),
-        spread(ratios, buckets),
-    ]
+    gained = f"increase(sonoba_drift_inflation_ratio_bucket{{{MODEL}}}[$__rate_interval])"
+    return spread(frame, f"sum by (le) ({gained})")
 
 
 def _signed_move() -> str:
@@ -167,15 +174,28 @@ def _signed_move() -> str:
     return f"({up} - {down}) / on ({BY_MODEL}) group_left () {prompts}"
 
 
-def _ratios() -> list[Panel]:
-    sustained = Frame(
+def _limits() -> list[Panel]:
+    return [_sustained(), _relative(), _short()]
+
+
+def _sustained() -> Panel:
+    frame = Frame(
         "sustained_error",
         f"Sustained error, 30 min and 6 h, {ALARM}",
         "Mean error over its warning limit of 1.25 × normal; both curves above 1.0 is a warning "
         "that stays, so plan a recalibration.",
         "none",
     )
-    relative = Frame(
+    windows = {
+        f"{window} {CHANNEL}": f"max by ({BY_CHANNEL}) "
+        f"({in_force(f'model:sonoba_drift_inflation:mean{window}{{{MODEL}}}')}) / 1.25"
+        for window in ("30m", "6h")
+    }
+    return lines(frame, windows, 1.0)
+
+
+def _relative() -> Panel:
+    frame = Frame(
         "relative_harm",
         f"Error against what there is to predict, {ALARM}",
         "Excess error over signal, against the reference and its limit of 2: above 1.0 the answers "
@@ -183,7 +203,11 @@ def _ratios() -> list[Panel]:
         "none",
         window="1h",
     )
-    short = Frame(
+    return lines(frame, {NAMED: f"{_relative_harm()} / 2"}, 1.0)
+
+
+def _short() -> Panel:
+    frame = Frame(
         "short_prompts",
         f"Error expected of short prompts, {ALARM}",
         "What prompts with fewer examples than usual do to the error, over its limit of 1.5: above "
@@ -191,17 +215,8 @@ def _ratios() -> list[Panel]:
         "none",
         window="1h",
     )
-    windows = {
-        f"{window} {CHANNEL}": f"max by ({BY_CHANNEL}) "
-        f"({in_force(f'model:sonoba_drift_inflation:mean{window}{{{MODEL}}}')}) / 1.25"
-        for window in ("30m", "6h")
-    }
     length = mean("sonoba_drift_length_effect_total", "sonoba_drift_prompts_total", BY_MODEL)
-    return [
-        lines(sustained, windows, 1.0),
-        lines(relative, {NAMED: f"{_relative_harm()} / 2"}, 1.0),
-        lines(short, {NAMED: f"{length} / 1.5"}, 1.0),
-    ]
+    return lines(frame, {NAMED: f"{length} / 1.5"}, 1.0)
 
 
 def _relative_harm() -> str:

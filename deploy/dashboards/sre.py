@@ -10,79 +10,79 @@ from deploy.dashboards.promql import (
     per_second,
 )
 
+CALLS = f"{SERVER},{PREDICTION}"
 POD = "{{pod}} {{instance}}"
 BURN = 14.4  # × the budget's even pace: a 30 days' budget is gone in two
 
 
 def section() -> Section:
     """Return the row and its panels."""
-    panels = [*_calls(), *_objectives(), *_replicas(), *_models(), *_monitor()]
-    return row("sre", "3 · Does it run? For operations"), panels
+    calls = [_alarms(), _calls(), _latency(), _availability(), _slowness(), _traffic()]
+    replicas = [_pending(), _cpu(), _memory(), _scraped(), _versions(), _changes()]
+    monitor = [_harm(), _lag(), _backlog()]
+    return row("sre", "3 · Does it run? For operations"), [*calls, *replicas, *monitor]
 
 
-def _calls() -> list[Panel]:
-    alarms = Frame(
+def _alarms() -> Panel:
+    frame = Frame(
         "alarms",
         "Alarms firing now",
         "Every alarm that fires, with its number of series: open the runbook of the same name.",
         "short",
     )
-    calls = Frame(
+    firing = f'ALERTS{{{SPACE},alertname=~"Sonoba.*",alertstate="firing"}}'
+    count = f"sort_desc(count by (alertname) ({firing}))"
+    return bars(frame, {"{{alertname}}": count}, "NONE")
+
+
+def _calls() -> Panel:
+    frame = Frame(
         "calls_by_status",
         "Calls per second, by status",
         "Traffic by gRPC status without health checks: Unavailable, Internal, DeadlineExceeded and "
         "ResourceExhausted are ours, InvalidArgument is the caller's.",
         "reqps",
     )
-    latency = Frame(
+    rate = per_second("grpc_server_handled_total", "grpc_code", CALLS)
+    return lines(frame, {"{{grpc_code}}": rate}, stacked=True)
+
+
+def _latency() -> Panel:
+    frame = Frame(
         "latency",
         "Latency by method, p50 and p99, limit 50 ms",
         "Time in the server: p99 of Predict above the line eats the latency budget, so look at "
         "pending calls and CPU next.",
         "s",
     )
-    firing = f'ALERTS{{{SPACE},alertname=~"Sonoba.*",alertstate="firing"}}'
-    select = f"{SERVER},{PREDICTION}"
-    rate = per_second("grpc_server_handled_total", "grpc_code", select)
-    buckets = per_second("grpc_server_handling_seconds_bucket", "le, grpc_method", select)
+    buckets = per_second("grpc_server_handling_seconds_bucket", "le, grpc_method", CALLS)
     quantiles = {
         f"p{round(100 * q)} {{{{grpc_method}}}}": f"histogram_quantile({q}, {buckets})"
         for q in (0.5, 0.99)
     }
-    return [
-        bars(alarms, {"{{alertname}}": f"sort_desc(count by (alertname) ({firing}))"}, "NONE"),
-        lines(calls, {"{{grpc_code}}": rate}, stacked=True),
-        lines(latency, quantiles, 0.05),
-    ]
+    return lines(frame, quantiles, 0.05)
 
 
-def _objectives() -> list[Panel]:
-    availability = Frame(
+def _availability() -> Panel:
+    frame = Frame(
         "availability_burn",
         "Availability budget burn, line 14.4",
         "How many times too fast the 0.1 % of allowed failures is used up: 1 lasts exactly the "
         "month, above the line it is gone in two days.",
         "none",
     )
-    latency = Frame(
+    return lines(frame, _burn("errors", 0.001), BURN)
+
+
+def _slowness() -> Panel:
+    frame = Frame(
         "latency_burn",
         "Latency budget burn, line 14.4",
         "The same for the 1 % of Predict calls that may take longer than 50 ms; add replicas or "
         "find the large prompts.",
         "none",
     )
-    traffic = Frame(
-        "traffic",
-        "Calls in the last hour, at least 200",
-        "Below the line both budgets are not alarmed about, because one failed call would decide.",
-        "short",
-    )
-    hour = f"sum by (namespace, job) (job:sonoba_rpc:increase1h{{{SERVER}}})"
-    return [
-        lines(availability, _burn("errors", 0.001), BURN),
-        lines(latency, _burn("slow", 0.01), BURN),
-        lines(traffic, {"{{job}} {{namespace}}": hour}, 200),
-    ]
+    return lines(frame, _burn("slow", 0.01), BURN)
 
 
 def _burn(what: str, budget: float) -> dict[str, str]:
@@ -93,101 +93,122 @@ def _burn(what: str, budget: float) -> dict[str, str]:
     }
 
 
-def _replicas() -> list[Panel]:
-    pending = Frame(
+def _traffic() -> Panel:
+    frame = Frame(
+        "traffic",
+        "Calls in the last hour, at least 200",
+        "Below the line both budgets are not alarmed about, because one failed call would decide.",
+        "short",
+    )
+    hour = f"sum by (namespace, job) (job:sonoba_rpc:increase1h{{{SERVER}}})"
+    return lines(frame, {"{{job}} {{namespace}}": hour}, 200)
+
+
+def _pending() -> Panel:
+    frame = Frame(
         "pending",
         "Pending calls, by replica",
         "Calls that wait for a thread: a level that stays above zero on all replicas asks for more "
         "replicas, on one replica for better balancing.",
         "short",
     )
-    cpu = Frame(
+    return lines(frame, {POD: f"max by ({REPLICA}) (sonoba_pending_requests{{{SERVER}}})"})
+
+
+def _cpu() -> Panel:
+    frame = Frame(
         "cpu",
         "CPU, cores by replica",
         "A replica saturates near one core: scale out before 0.7, more cores for one do not help.",
         "none",
     )
-    memory = Frame(
+    return lines(frame, {POD: per_second("process_cpu_seconds_total", REPLICA, SERVER)})
+
+
+def _memory() -> Panel:
+    frame = Frame(
         "memory",
         "Memory, by replica",
         "Resident memory against the limit of the pod (1 GiB as shipped): a steady climb is a leak "
         "to report, a step follows large messages.",
         "bytes",
     )
-    gauge = "max by ({}) ({}{{{}}})"
-    waiting = gauge.format(REPLICA, "sonoba_pending_requests", SERVER)
-    resident = gauge.format(REPLICA, "process_resident_memory_bytes", SERVER)
-    return [
-        lines(pending, {POD: waiting}),
-        lines(cpu, {POD: per_second("process_cpu_seconds_total", REPLICA, SERVER)}),
-        lines(memory, {POD: resident}),
-    ]
+    resident = f"max by ({REPLICA}) (process_resident_memory_bytes{{{SERVER}}})"
+    return lines(frame, {POD: resident})
 
 
-def _models() -> list[Panel]:
-    scraped = Frame(
+def _scraped() -> Panel:
+    frame = Frame(
         "replicas",
         "Replicas scraped",
         "Replicas that answer the scrape: fewer than deployed means that they are down or not "
         "selected, and nothing on this dashboard counts them.",
         "short",
     )
-    versions = Frame(
+    return lines(frame, {"{{namespace}} replicas": f"sum by (namespace) (up{{{SERVER}}})"})
+
+
+def _versions() -> Panel:
+    frame = Frame(
         "versions",
         "Replicas by model version",
         "Two versions of one model side by side are normal for two minutes after a promotion; "
         "longer, restart the replicas on the old one.",
         "short",
     )
-    changes = Frame(
+    count = f"count by (namespace, model, version, kind) (sonoba_model_info{{{MODEL}}})"
+    return lines(frame, {"{{model}} {{version}} {{kind}} {{namespace}}": count}, stacked=True)
+
+
+def _changes() -> Panel:
+    frame = Frame(
         "changes",
         "Model swaps and re-evaluations, by outcome",
         "Loads of a new version and finished checks in the last step; anything but ok left the old "
         "model in force, its log line says why.",
         "short",
     )
-    kinds = f"count by (namespace, model, version, kind) (sonoba_model_info{{{MODEL}}})"
     gained = "sum by (namespace, model, outcome) (increase({}{{{}}}[$__rate_interval]))"
     events = {
-        "swap {{outcome}} {{model}} {{namespace}}": gained.format("sonoba_swaps_total", MODEL),
-        "check {{outcome}} {{model}} {{namespace}}": gained.format(
-            "sonoba_reevaluations_total", MODEL
-        ),
+        f"{what} {{{{outcome}}}} {{{{model}}}} {{{{namespace}}}}": gained.format(metric, MODEL)
+        for what, metric in (
+            ("swap", "sonoba_swaps_total"),
+            ("check", "sonoba_reevaluations_total"),
+        )
     }
-    return [
-        lines(scraped, {"{{namespace}} replicas": f"sum by (namespace) (up{{{SERVER}}})"}),
-        lines(versions, {"{{model}} {{version}} {{kind}} {{namespace}}": kinds}, stacked=True),
-        lines(changes, events),
-    ]
+    return lines(frame, events)
 
 
-def _monitor() -> list[Panel]:
-    harm = Frame(
+def _harm() -> Panel:
+    frame = Frame(
         "harm_by_replica",
         f"Harm by replica, {ALARM}",
         "The harm score of each replica's own last prompts: one replica above the line alone has "
         "an old model or one odd caller, all together is a real shift.",
         "none",
     )
-    lag = Frame(
+    score = f"max by ({REPLICA}) (pod:sonoba_drift_gate:max{{{MODEL}}}) / 2"
+    return lines(frame, {POD: score}, 1.0)
+
+
+def _lag() -> Panel:
+    frame = Frame(
         "monitor_lag",
         "Monitor lag",
         "Time since the monitor of the slowest replica last took in prompts: growing while calls "
         "arrive means that harm goes unseen, so restart that replica.",
         "s",
     )
-    backlog = Frame(
+    last = f"min by (namespace) (sonoba_drift_last_update_timestamp_seconds{{{MODEL}}} > 0)"
+    return lines(frame, {"{{namespace}} lag": f"time() - {last}"})
+
+
+def _backlog() -> Panel:
+    frame = Frame(
         "monitor_backlog",
         "Monitor backlog, prompts by replica",
         "Prompts that wait to be judged: a full queue drops prompts from the statistics, never "
         "from the answers.",
         "short",
     )
-    score = f"max by ({REPLICA}) (pod:sonoba_drift_gate:max{{{MODEL}}}) / 2"
-    last = f"min by (namespace) (sonoba_drift_last_update_timestamp_seconds{{{MODEL}}} > 0)"
-    queue = f"max by ({REPLICA}) (sonoba_drift_queue_prompts{{{MODEL}}})"
-    return [
-        lines(harm, {POD: score}, 1.0),
-        lines(lag, {"{{namespace}} lag": f"time() - {last}"}),
-        lines(backlog, {POD: queue}),
-    ]
+    return lines(frame, {POD: f"max by ({REPLICA}) (sonoba_drift_queue_prompts{{{MODEL}}})"})
