@@ -1,11 +1,13 @@
 """What `bench.accuracy` measured: cells, the promises they are held to, and both as tables."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+from bench.mistakes import MISTAKES, SWAP, UNIT
 
 METHODS = ("profile", "foundation", "EB", "ridge-CV", "OLS")
 YARDSTICKS = ("EB", "ridge-CV", "OLS")
@@ -21,6 +23,7 @@ class Cell:
     coverage: dict[float, float]
     bad_count: int
     refusal: str  # why `sonoba pretrain` would not have stored this profile
+    noticed: dict[str, float] = field(default_factory=dict)  # by mistake; empty where none was made
 
     @property
     def ratio(self) -> float:
@@ -61,7 +64,15 @@ def gates(cells: Sequence[Cell]) -> list[Gate]:
     for level in cells[0].coverage:
         off = float(np.mean([abs(cell.coverage[level] - level) for cell in cells]))
         found.append(Gate(f"mean coverage error at {level:.0%}", off, 0.02))
+    for mistake, most in ((UNIT, 0.05), (SWAP, 0.10)):
+        if shares := _shares(cells, mistake):
+            found.append(Gate(f"{mistake}, not noticed", 1.0 - float(np.mean(shares)), most))
     return found
+
+
+def _shares(cells: Sequence[Cell], mistake: str) -> list[float]:
+    """Return the share of the prompts with a mistake that were noticed, cell by cell."""
+    return [cell.noticed[mistake] for cell in cells if mistake in cell.noticed]
 
 
 def _to_ridge(cells: Sequence[Cell], method: str, lengths: tuple[int, ...]) -> float:
@@ -80,8 +91,19 @@ def show(cells: Sequence[Cell]) -> None:
         name = cell.name + (" (refused)" if cell.refusal else "")
         table.add_row(name, str(cell.example_count), *numbers, f"{cell.ratio:.3f}", *held)
     console.print(table)
+    console.print(_mistakes(cells))
     table = Table("promise", "measured", "bound", "")
     for gate in gates(cells):
         verdict = "ok" if gate.ok else "MISSED"
         table.add_row(gate.name, f"{gate.measured:.3f}", f"{gate.bound:g}", verdict)
     console.print(table)
+
+
+def _mistakes(cells: Sequence[Cell]) -> Table:
+    """Return how often each mistake is noticed, the mean over cells and the worst cell."""
+    table = Table("mistake", "cells", "noticed", "worst cell")
+    for mistake in MISTAKES:
+        if shares := _shares(cells, mistake):
+            worst = min(shares)
+            table.add_row(mistake, str(len(shares)), f"{np.mean(shares):.3f}", f"{worst:.3f}")
+    return table

@@ -1,7 +1,8 @@
 """Real sets as files: a CSV of group, features, label; 60 % of the groups are history.
 
-A `meta.json` beside the files may say `order: time` (rows of a group follow time) and
-`groups_in_time` (so do groups: then the earliest are the history, else a fixed random choice).
+A `meta.json` beside the files, or in the folder above, may say `order: time` (rows of a group
+follow time) and `groups_in_time` (so do groups: then the earliest are the history, else a fixed
+random choice).
 """
 
 import csv
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.history import Group, History
+
+Meta = dict[str, dict[str, object]]
 
 HISTORY_SHARE = 0.6
 SHIPPED = Path(__file__).parents[1] / "service" / "demo_data" / "bikeshare.csv"
@@ -48,10 +51,18 @@ class DataSet:
 def read_sets(folder: Path | None) -> Iterator[DataSet]:
     """Yield the sets of a folder and its subfolders; without one, the shipped set."""
     paths = sorted(folder.rglob("*.csv")) if folder else [SHIPPED]
-    meta_path = folder / "meta.json" if folder else Path("absent")
-    meta = json.loads(meta_path.read_text()) if meta_path.exists() else {}
+    meta = _meta(folder) if folder else {}
     for path in paths:
         yield _read(path, meta.get(path.stem, {"groups_in_time": path == SHIPPED}))
+
+
+def _meta(folder: Path) -> Meta:
+    """Return what is said of the sets of a folder, in it or in the folder above."""
+    for place in (folder, folder.resolve().parent):
+        if (path := place / "meta.json").exists():
+            found: Meta = json.loads(path.read_text())
+            return found
+    return {}
 
 
 def _read(path: Path, said: dict[str, object]) -> DataSet:

@@ -1,4 +1,4 @@
-"""Doubts of a profile about prompts it answered: the ten statistics against held-out groups.
+"""Doubts of a profile about prompts it answered: kinds of numbers, and ten statistics' limits.
 
 docs/intervals.md, section 6: they inform and change no answer.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.answer import Answer, Warned
 from model.explain import Smoother
-from model.profile_range import Reference, doubts, statistics
+from model.profile_range import Reference, broken_kinds, doubts, statistics
 from model.prompt import Block
 from model.support import warned_of
 
@@ -49,7 +49,8 @@ def doubted(
     told = {(one.prompt, one.caution) for one in answer.warned}
     found = statistics(block, reference, smoother)  # (B, 10)
     more: list[Warned] = []
-    for finding in doubts(block, reference, found, limits.of(block.example_count)):
+    strange = doubts(block, reference, found, limits.of(block.example_count))
+    for finding in [*broken_kinds(block, reference), *strange]:  # the kind says more than a mean
         warned = warned_of(finding)
         if (warned.prompt, warned.caution) not in told:
             told.add((warned.prompt, warned.caution))

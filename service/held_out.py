@@ -77,14 +77,14 @@ def split(history: History, seed: int) -> tuple[History, History]:
     return History(parts[0], history.is_ordered), History(parts[1], history.is_ordered)
 
 
-def draw(history: History, example_count: int, seed: int) -> Prompts | None:
+def draw(history: History, example_count: int, seed: int, count: int = PROMPTS) -> Prompts | None:
     """Return prompts of one length, every group equally often; None where no group is long enough.
 
     A prompt whose labels are all the same has no error to speak of and is left out.
     """
     if not history.long_enough(example_count):
         return None
-    prompts = history_prompts(history, example_count, PROMPTS, seed)
+    prompts = history_prompts(history, example_count, count, seed)
     told = prompts.y.std(axis=1) > 1e-9 * np.abs(prompts.y).max(axis=1)  # (B,)
     return prompts.take(told) if told.any() else None
 
