@@ -1,0 +1,135 @@
+"""One model's monitor: collects a reference where there is none, then watches against it.
+
+One thread feeds it, others read. No row, label or query outlives the call but while a model
+without a reference collects its first prompts (`monitoring.warmup`).
+"""
+
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.baseline import PROMPTS_MIN
+from monitoring.gate import Inflated, Window, clipped
+from monitoring.levels import WINDOW_PROMPTS
+from monitoring.observation import Observations, observe
+from monitoring.reference import Reference
+from monitoring.snapshot import Level, Snapshot
+from monitoring.warmup import Warmup
+from monitoring.watch import Seen, Summary, Watch
+
+Array = NDArray[np.float64]
+
+RIDGE_EVERY = 8
+REASONS = (
+    "not_finite",
+    "few_examples",
+    "other_mode",
+    "duplicate",
+    "over_budget",
+    "queue_full",
+    "schema",
+    "tenant_share",
+)
+NO_LEVEL = Level(float("nan"), float("nan"), float("nan"), 0)
+
+
+class Monitor:
+    """Watches one version of one model of some kind (paper, foundation, profile)."""
+
+    def __init__(
+        self,
+        model: str,
+        version: str,
+        kind: str,
+        reference: Reference | None = None,
+        prompts_min: int = PROMPTS_MIN,
+        window_prompts: int = WINDOW_PROMPTS,
+    ) -> None:
+        self.model, self.version, self.kind = model, version, kind
+        self.lock = threading.Lock()
+        self.watch = None if reference is None else Watch(reference)
+        self.skipped: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+        self._warmup = Warmup(kind, prompts_min, window_prompts)
+        self._early = Window(1, window_prompts)  # LOO over ridge while there is no reference
+        self._prompt_count = self._row_count = 0
+        self._updated_seconds = 0.0
+
+    def skip(self, reason: str, count: int = 1) -> None:
+        """Count prompts that are left out, for one of REASONS."""
+        with self.lock:
+            self.skipped[reason] += count
+
+    def observe(self, seen: Seen) -> None:
+        """Take prompts of one shape; those that are not finite or of another width are skipped."""
+        known = self.watch
+        if known is not None and seen.feature_count != known.reference.feature_count:
+            return self.skip("schema", len(seen.served.gram))
+        observed = observe(seen.served, ridge_every=1 if known is None else RIDGE_EVERY)
+        finite = _finite(observed, seen.served.rows is not None)  # (B,)
+        if not finite.all():
+            self.skip("not_finite", int((~finite).sum()))
+            seen, observed = seen.take(np.flatnonzero(finite)), observed.take(finite)
+        if not len(observed.counts):
+            return None
+        with self.lock:
+            self._prompt_count += len(observed.counts)
+            self._row_count += int(observed.counts.sum())
+            self._updated_seconds = time.time()
+            if known is not None:
+                known.observe(seen, observed)
+        if known is None:
+            self._collect(seen, observed)
+
+    def _collect(self, seen: Seen, observed: Observations) -> None:
+        """Add prompts to those a reference may be made of; a summary has no rows to keep."""
+        if isinstance(seen.covariates, Summary):
+            return
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = (observed.loo / observed.ridge)[:, None]  # (B, 1)
+        nothing = np.full_like(ratio, np.nan)  # (B, 1)
+        both = np.hstack([nothing, ratio])  # (B, 2)
+        with self.lock:
+            self._early.add(Inflated(clipped(both), both, np.empty((len(both), 0))), 100)
+        reference = self._warmup.add(observed, seen.served, seen.covariates)
+        if reference is not None:
+            with self.lock:
+                self.watch = Watch(reference)
+
+    def snapshot(self) -> Snapshot:
+        """Return what is known now."""
+        with self.lock:
+            watch = self.watch
+            levels = self._early.levels() if watch is None else watch.levels()
+            means = {} if watch is None else watch.window_means()
+            channels = {} if watch is None else watch.combo.channels
+            nan = float("nan")
+            return Snapshot(
+                model=self.model,
+                version=self.version,
+                reference="" if watch is None else watch.reference.id,
+                is_warming=watch is None or not levels,
+                prompt_count=self._prompt_count,
+                row_count=self._row_count,
+                levels=levels,
+                loo_ratio=levels.get("loo", NO_LEVEL).mean,
+                ridge_ratio=means.get("ridge", nan),
+                label_power_ratio=means.get("label_power", nan),
+                length_effect=means.get("length_effect", nan),
+                clipped_share=means.get("at_clip", nan),
+                info_score=nan if watch is None else watch.combo.score,
+                info_channels=channels,
+                skipped=dict(self.skipped),
+                last_update_seconds=self._updated_seconds,
+            )
+
+
+def _finite(observed: Observations, has_rows: bool) -> NDArray[np.bool_]:
+    """Return which prompts (B,) have finite errors; a summary has no leave-one-out."""
+    finite = np.isfinite(observed.predicted) & np.isfinite(observed.query_signal)
+    if has_rows:
+        finite &= np.isfinite(observed.loo) & np.isfinite(observed.label_power)
+    known: NDArray[np.bool_] = finite
+    return known

@@ -1,0 +1,143 @@
+"""What was normal for one model version: frozen numbers that travel with it.
+
+Error baselines per bucket of prompt lengths, the normalisers of the clip, and the law of the
+covariates (docs/monitoring.md, "The reference"). The id is the hash of all of it: what is compared
+with another reference is another thing, and says so.
+"""
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.combo import Calibration
+from monitoring.covariates import Normal
+from monitoring.gate import clipped
+
+Array = NDArray[np.float64]
+
+BUCKETS = (8.0, 16.0, 32.0, 64.0, 128.0)  # nominal lengths, a prompt belongs to the nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """Mean errors of reference prompts by bucket of lengths, working units squared."""
+
+    lengths: Array  # (k,) nominal, of the buckets that hold prompts
+    counts: Array  # (k,) prompts
+    predicted: Array  # (k,) h₀
+    loo: Array  # (k,) LOO₀
+    ridge: Array  # (k,)
+    label_power: Array  # (k,)
+    query_signal: Array  # (k,)
+    best: Array  # (k,) h_B
+
+    def place(self, lengths: Array) -> NDArray[np.intp]:
+        """Return the bucket of each length (P,): the nearest in ratio that holds prompts."""
+        apart = np.abs(np.log(lengths)[:, None] - np.log(self.lengths))  # (P, k)
+        nearest: NDArray[np.intp] = apart.argmin(axis=1)  # (P,)
+        return nearest
+
+    def mean(self, name: str) -> float:
+        """Return a baseline over all buckets, by their prompts."""
+        return float(np.average(getattr(self, name), weights=self.counts))
+
+
+class Inflations(NamedTuple):
+    """Errors of P prompts over normal, by channel (h, loo); NaN where there is none."""
+
+    clipped: Array  # (P, 2) u
+    ratios: Array  # (P, 2) as they are
+    at_clip: Array  # (P, 2) 1 where the clip was reached
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The reference of one model version.
+
+    `noise_variance` is σ² of h, working units squared; `window_prompts` is W, doubled where the
+    reference's own prompts are too uneven for 100.
+    """
+
+    baselines: Baselines
+    clip_means: Array  # (2,) κ_h, κ_LOO
+    noise_variance: float
+    feature_count: int
+    group_count: int
+    row_count: int
+    window_prompts: int
+    basis: Array  # (p, p) directions of harm, columns, working coordinates
+    normal: Normal
+    calibration: Calibration
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256()
+        for name, values in sorted(self.to_arrays().items()):
+            array = np.ascontiguousarray(values, "<f8")
+            digest.update(f"{name}{array.shape}".encode())
+            digest.update(array.tobytes())
+        object.__setattr__(self, "id", digest.hexdigest()[:8])
+
+    @property
+    def prompt_count(self) -> int:
+        """Prompts that the baselines are means of."""
+        return int(self.baselines.counts.sum())
+
+    def inflations(self, lengths: Array, predicted: Array, loo: Array) -> Inflations:
+        """Return the errors h and LOO (P,) of prompts of lengths (P,) over normal."""
+        return inflations(self.baselines, self.clip_means, lengths, predicted, loo)
+
+    def length_effect(self, lengths: Array) -> Array:
+        """Return h₀[bucket]/h₀ (P,): what the lengths of prompts alone do to the error."""
+        own = self.baselines.predicted[self.baselines.place(lengths)]  # (P,)
+        effect: Array = own / self.baselines.mean("predicted")  # (P,)
+        return effect
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Return all of it as arrays of float64; `from_arrays` gives it back to the last bit."""
+        single = (self.noise_variance, self.feature_count, self.group_count, self.row_count)
+        found = {
+            "single": np.array([*single, self.window_prompts], np.float64),
+            "clip_means": self.clip_means,
+            "basis": self.basis,
+        }
+        for one in fields(Baselines):
+            found[f"baselines.{one.name}"] = getattr(self.baselines, one.name)
+        for prefix, part in (("normal", self.normal), ("combo", self.calibration)):
+            found.update({f"{prefix}.{key}": value for key, value in part.to_arrays().items()})
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Array]) -> Self:
+        """Return the reference of some arrays; raise ValueError where they are none."""
+        try:
+            noise, features, groups, rows, window = arrays["single"].tolist()
+            baselines = Baselines(*(arrays[f"baselines.{one.name}"] for one in fields(Baselines)))
+            normal = Normal.from_arrays(_below(arrays, "normal."))
+            calibration = Calibration.from_arrays(_below(arrays, "combo."))
+            counts = int(features), int(groups), int(rows), int(window)
+            parts = arrays["clip_means"], noise, *counts, arrays["basis"]
+        except KeyError as error:
+            raise ValueError(f"reference: expected an array {error}, got none") from None
+        made = cls(baselines, *parts, normal, calibration)
+        if not all(np.isfinite(values).all() for values in made.to_arrays().values()):
+            raise ValueError("reference: expected finite numbers, got others")
+        return made
+
+
+def _below(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def inflations(
+    baselines: Baselines, clip_means: Array, lengths: Array, predicted: Array, loo: Array
+) -> Inflations:
+    """Return errors (P,) over the baselines of their lengths (P,), clipped by κ (2,) and not."""
+    place = baselines.place(lengths)  # (P,)
+    normal = np.column_stack([baselines.predicted[place], baselines.loo[place]])  # (P, 2)
+    ratios = np.column_stack([predicted, loo]) / normal  # (P, 2)
+    limited = clipped(ratios)  # (P, 2)
+    return Inflations(limited / clip_means, ratios, (limited < ratios).astype(np.float64))

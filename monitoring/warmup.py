@@ -1,0 +1,75 @@
+"""The first prompts of a model that has no reference: kept until they can be one.
+
+Prompts may have any number of features where a model takes any; the number of which there are
+enough first is the one that is watched. Rows are kept, in memory only and bounded, until then.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.baseline import PROMPTS_MIN, Quiet, Unfit, build
+from monitoring.harm import Served
+from monitoring.observation import Observations
+from monitoring.reference import Reference
+
+Array = NDArray[np.float64]
+
+WIDTHS_KEPT = 8  # numbers of features collected side by side
+ROWS_OF_PROMPT = 256  # kept of a longer one
+NUMBERS_KEPT = 2**22  # of all rows of one number of features, 32 MiB
+
+
+class _Collected:
+    """Prompts of d features in the order they came."""
+
+    def __init__(self) -> None:
+        self.observed: list[Observations] = []
+        self.covariates: list[Array] = []
+        self.second_moment: Array | float = 0.0  # (p, p) sum of G/M
+        self.noise_variance = 0.0
+        self.numbers = 0
+
+    def add(self, observed: Observations, served: Served, x: Array) -> None:
+        step = -(-x.shape[1] // ROWS_OF_PROMPT)
+        rows = x[:, ::step].copy()  # (B, m, d) of their own: what they are views of may go
+        self.observed.append(observed)
+        self.covariates += list(rows)
+        self.second_moment = self.second_moment + served.gram.sum(axis=0) / served.count
+        self.noise_variance = served.noise_variance
+        self.numbers += rows.size
+
+
+class Warmup:
+    """Collects the first prompts of a model of some kind and makes a reference of them."""
+
+    def __init__(
+        self, kind: str, prompts_min: int = PROMPTS_MIN, window_prompts: int = 100
+    ) -> None:
+        self._kind, self._prompts_min, self._window = kind, prompts_min, window_prompts
+        self._next_try = prompts_min
+        self._collected: dict[int, _Collected] = {}
+        self.complaint = ""
+        """Why the prompts so far are no reference, in one sentence; empty while there are few."""
+
+    def add(self, observed: Observations, served: Served, x: Array) -> Reference | None:
+        """Take prompts with their covariates x (B, M, d); return a reference once there is one."""
+        d = x.shape[2]
+        if d not in self._collected and len(self._collected) >= WIDTHS_KEPT:
+            return None
+        kept = self._collected.setdefault(d, _Collected())
+        kept.add(observed, served, x)
+        if len(kept.covariates) < self._next_try and kept.numbers < NUMBERS_KEPT:
+            return None
+        try:
+            return self._build(kept)
+        except Unfit as error:
+            self.complaint = str(error)
+            self._collected = {}  # what was no normal is none later
+            return None
+
+    def _build(self, kept: _Collected) -> Reference:
+        basis = np.linalg.eigh(np.asarray(kept.second_moment))[1][:, ::-1]  # (p, p)
+        observed = Observations.joined(kept.observed)
+        quiet = Quiet(observed, kept.covariates, basis, kept.noise_variance)
+        fewest = min(self._prompts_min, len(kept.covariates))
+        return build(quiet, self._kind, prompts_min=fewest, window_prompts=self._window)

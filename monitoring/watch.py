@@ -1,0 +1,149 @@
+"""A model with a reference: what recent prompts did to the sums, the gate and the covariates.
+
+Fed by one thread (`monitoring.monitor`), prompts of one shape at a time.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.combo import Combo
+from monitoring.covariates import prompt_statistics, summary_statistics
+from monitoring.gate import Inflated, Window
+from monitoring.harm import Served, excess_by_direction
+from monitoring.observation import Observations
+from monitoring.reference import Inflations, Reference
+from monitoring.snapshot import Level
+from monitoring.totals import RATIO_BUCKETS, Released, Totals
+
+Array = NDArray[np.float64]
+
+DIRECTIONS_MAX = 32
+OTHERS = ("ridge", "label_power", "best", "length_effect", "at_clip", "tail_share")
+
+
+class Summary(NamedTuple):
+    """The covariates of B prompts that came as sums."""
+
+    mean: Array  # (B, d)
+    scatter: Array  # (B, d, d) about the prompt's mean
+
+
+class Seen(NamedTuple):
+    """B prompts of one shape that the model itself answered."""
+
+    served: Served
+    covariates: Array | Summary  # (B, M, d) natural units
+
+    @property
+    def feature_count(self) -> int:
+        """d."""
+        x = self.covariates.mean if isinstance(self.covariates, Summary) else self.covariates
+        return int(x.shape[-1])
+
+    def take(self, prompts: NDArray[np.intp]) -> "Seen":
+        """Return the chosen prompts."""
+        x = self.covariates
+        part = Summary(*(a[prompts] for a in x)) if isinstance(x, Summary) else x[prompts]
+        return Seen(self.served.take(prompts), part)
+
+
+class Watch:
+    """Prompts against one reference."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+        p = reference.basis.shape[1]
+        self.direction_count = min(p, DIRECTIONS_MAX)
+        self.released = Released(self.direction_count)
+        self.combo = Combo(reference.normal, reference.calibration)
+        self._window = Window(reference.feature_count, reference.window_prompts, len(OTHERS))
+
+    def observe(self, seen: Seen, observed: Observations) -> None:
+        """Take the prompts of one shape and their numbers, all finite."""
+        reference, served = self.reference, seen.served
+        normal = reference.normal
+        if isinstance(seen.covariates, Summary):
+            means, moments = summary_statistics(normal, served.count, *seen.covariates)
+            tails = np.full(len(means), np.nan)  # (B,)
+        else:
+            means, moments, tails = prompt_statistics(normal, seen.covariates)
+        self.combo.update_many(means, moments, tails, served.count)
+        over = reference.inflations(observed.counts, observed.predicted, observed.loo)
+        effect = reference.length_effect(observed.counts)  # (B,)
+        self._window.add(self._inflated(observed, over, effect, tails), served.count)
+        totals = _totals(observed, over, effect, reference, self.direction_count)
+        excess = excess_by_direction(served, reference.basis[:, : self.direction_count])  # (B, D)
+        self._add_directions(totals, means, excess)
+        self.released.add(totals)
+
+    def _inflated(
+        self, observed: Observations, over: Inflations, effect: Array, tails: Array
+    ) -> Inflated:
+        base = self.reference.baselines
+        place = base.place(observed.counts)  # (B,)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            others = np.column_stack(
+                [
+                    observed.ridge / base.ridge[place],
+                    observed.label_power / base.label_power[place],
+                    observed.best / base.best[place],
+                    effect,
+                    over.at_clip.max(axis=1),
+                    tails,
+                ]
+            )  # (B, 6)
+        return Inflated(over.clipped, over.ratios, others)
+
+    def _add_directions(self, totals: Totals, means: Array, excess: Array) -> None:
+        """Add z̄ and the excess along the first directions; fewer may vary than there are."""
+        D = min(self.direction_count, means.shape[1])
+        z = means[:, :D]  # (B, D)
+        totals.directions[0, :D] = np.maximum(z, 0.0).sum(axis=0)
+        totals.directions[1, :D] = np.maximum(-z, 0.0).sum(axis=0)
+        totals.directions[2, :D] = (z * z).sum(axis=0)
+        totals.directions[3] = excess.sum(axis=0)
+
+    def levels(self) -> dict[str, Level]:
+        """Return the level of every channel of the gate."""
+        return self._window.levels()
+
+    def window_means(self) -> dict[str, float]:
+        """Return the means of the window's other ratios; NaN until warm or where none is known."""
+        recent = self._window.recent()[:, -len(OTHERS) :]  # (n, 6)
+        known = ~np.isnan(recent)  # (n, 6)
+        sums = np.where(known, recent, 0.0).sum(axis=0)  # (6,)
+        with np.errstate(invalid="ignore"):
+            means = sums / known.sum(axis=0)  # (6,)
+        return dict(zip(OTHERS, means.tolist(), strict=True))
+
+
+def _totals(
+    observed: Observations,
+    over: Inflations,
+    effect: Array,
+    reference: Reference,
+    direction_count: int,
+) -> Totals:
+    """Return the sums over prompts of one shape."""
+    totals = Totals(direction_count)
+    u = over.clipped  # (B, 2)
+    known = ~np.isnan(u)  # (B, 2)
+    totals.prompts, totals.rows = float(len(u)), float(observed.counts.sum())
+    totals.channel_prompts = known.sum(axis=0).astype(np.float64)
+    totals.inflation = np.where(known, u, 0.0).sum(axis=0)
+    totals.inflation_square = np.where(known, u * u, 0.0).sum(axis=0)
+    totals.clipped = over.at_clip.sum(axis=0)
+    totals.excess_error = float((observed.predicted - reference.noise_variance).sum())
+    totals.query_signal = float(observed.query_signal.sum())
+    errors = np.column_stack([observed.loo, observed.ridge])  # (B, 2) served, ridge
+    totals.loo_error = np.nansum(errors, axis=0)
+    totals.loo_prompts = (~np.isnan(errors)).sum(axis=0).astype(np.float64)
+    totals.label_power = float(np.nansum(observed.label_power))
+    totals.length_effect = float(effect.sum())
+    ratio = over.ratios[:, 0]  # (B,)
+    places = np.searchsorted(RATIO_BUCKETS, ratio)  # (B,)
+    counts = np.bincount(places, minlength=len(RATIO_BUCKETS) + 1)
+    totals.ratio_buckets, totals.ratio_sum = counts.astype(np.float64), float(ratio.sum())
+    return totals
