@@ -208,7 +208,7 @@ def _relative() -> Panel:
 
 def _short() -> Panel:
     frame = Frame(
-        "short_prompts",
+        "length_effect",
         f"Error expected of short prompts, {ALARM}",
         "What prompts with fewer examples than usual do to the error, over its limit of 1.5: above "
         "1.0 ask the caller to send more examples, retraining does not help.",

@@ -162,7 +162,7 @@ def _versions() -> Panel:
 
 def _changes() -> Panel:
     frame = Frame(
-        "changes",
+        "swaps",
         "Model swaps and re-evaluations, by outcome",
         "Loads of a new version and finished checks in the last step; anything but ok left the old "
         "model in force, its log line says why.",
