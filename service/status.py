@@ -64,34 +64,39 @@ class Status:
             worst, finding = self._answer(snapshots, now)
             points = [*self.trend.points(), self._point(snapshots, now)]
             trust, since = self._trust, self._since
-        names = {artifact.name: artifact for artifact in self._artifacts}
-        shown = names[model or worst or self._artifacts[0].name]
-        snapshot = snapshots.get(shown.name)
-        columns = shown.schema.names if self._page_names else None
+        shown = self._named(model or worst)
         return {
             "answer": trust,
             "reason": reason(finding, snapshots.get(worst)),
             "since": round(since),
             "now": round(now),
-            "score": plain(errors_of(snapshot).score) if snapshot else None,
             "lines": lines(),
             "model": shown.name,
             "version": shown.version,
             "kind": kind_of(shown),
             **series(points, shown.name),
             "models": models(self._artifacts, snapshots),
-            **attribution(snapshot, columns),
+            **self._details(shown, snapshots.get(shown.name)),
             "last_evaluation": None,
             "replicas": 1,
         }
 
+    def _named(self, model: str) -> Artifact:
+        """Return the model of a name; of none, the first."""
+        named = {artifact.name: artifact for artifact in self._artifacts}
+        return named[model] if model else self._artifacts[0]
+
+    def _details(self, shown: Artifact, snapshot: Snapshot | None) -> Section:
+        """Return the score of the model shown, and what moved it."""
+        names = shown.schema.names if self._page_names else None
+        score = plain(errors_of(snapshot).score) if snapshot else None
+        return {"score": score, **attribution(snapshot, names)}
+
     def is_harmed(self, model: str) -> bool:
         """Return whether a harmful shift of one model is open."""
         with self._lock:
-            snapshots = {one.model: one for one in self._monitors()}
-            self._answer(snapshots, self._clock())
-            known = snapshots.get(model)
-            return known is not None and self._trusts.get(model) is Trust.NO
+            self._answer({one.model: one for one in self._monitors()}, self._clock())
+            return self._trusts.get(model) is Trust.NO
 
     def _step(self) -> Point:
         """Judge and return the point of one step."""

@@ -163,6 +163,29 @@ def test_the_page_is_small_and_every_file_of_it_is_served():
     assert sum(files.values()) <= 90 * 1024
 
 
+def luminance(colour):
+    """Relative luminance of #rgb or #rrggbb (WCAG 2.2)."""
+    digits = colour.removeprefix("#")
+    pairs = [d * 2 for d in digits] if len(digits) == 3 else re.findall("..", digits)
+    shares = [int(pair, 16) / 255 for pair in pairs]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_has_contrast_enough(scheme):
+    style = (PAGE / "page.css").read_text(encoding="utf-8")
+    colours = dict(
+        re.findall(r"--(\w+): (#\w+)", re.findall(r":root \{(.*?)\}", style, re.S)[scheme])
+    )
+    texts = ["ink", "quiet", "accent", "yes", "watch", "no", "none", "first", "second", "third"]
+
+    for ground in ("card", "paper"):
+        for text in texts:
+            low, high = sorted(luminance(colours[name]) for name in (ground, text))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground)
+
+
 @pytest.mark.slow
 def test_the_charts_are_the_packages_own(tmp_path):
     if shutil.which("npm") is None:
