@@ -72,7 +72,7 @@ def calibrate(
     block = block_prompts(normal, signals, log_errors)
     rng = np.random.default_rng(seed)
     places = _streams(len(signals), block, rng)  # (STREAMS, T)
-    found = _run(normal, signals, places, _recentred(signals, block, rng))  # (STREAMS, T, 27)
+    found = _run(normal, signals, places, _redrawn(signals, block, rng))  # (STREAMS, T, 27)
     means, deviations = found.mean(axis=(0, 1)), found.std(axis=(0, 1))  # (27,), (27,)
     deviations = np.maximum(deviations, 1e-9)  # where nothing ever moves
     made = Calibration(means, deviations, 1.0, float(rows_per_alarm), block, seed)
@@ -165,22 +165,29 @@ def _streams(n: int, block: int, rng: np.random.Generator) -> Places:
     return _blocks(n, block, (STREAMS, WARM_UP_PROMPTS + STREAM_PROMPTS), rng)
 
 
-def _recentred(signals: Array, block: int, rng: np.random.Generator) -> Array:
-    """Return how far off the reference's own means may be, one draw a stream (STREAMS, K)."""
+def _redrawn(signals: Array, block: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return the means and relative deviations (STREAMS, K) of references drawn anew."""
     n = len(signals)
     draws = _blocks(n, block, (STREAMS, n), rng)  # (STREAMS, n)
     shares = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # (STREAMS, n)
-    offsets: Array = shares @ signals - signals.mean(axis=0)
-    return offsets
+    about = signals - signals.mean(axis=0)  # (n, K)
+    offsets = shares @ about  # (STREAMS, K)
+    variances = shares @ about**2 - offsets**2  # (STREAMS, K)
+    powers = (about**2).mean(axis=0)  # (K,)
+    relative = np.divide(variances, powers, out=np.ones_like(variances), where=powers > 0.0)
+    return offsets, np.sqrt(np.maximum(relative, 0.25))
 
 
-def _run(normal: Normal, signals: Array, places: Places, offsets: Array) -> Array:
+def _run(normal: Normal, signals: Array, places: Places, redrawn: tuple[Array, Array]) -> Array:
     """Return the statistics (S, T, 27) of streams after their warm-up, step by step."""
+    offsets, scales = redrawn  # (S, K) each
+    r, t = len(normal.mean_between), len(normal.second_moment)
+    scales[:, r + t : -1] = 1.0  # z̄ and C - I are not over any deviation
     weights = np.array(WEIGHTS)[:, None]  # (4, 1)
     state = np.zeros((len(places), len(WEIGHTS), signals.shape[1]))  # (S, 4, K)
     found = []
     for step, now in enumerate(places.T):
-        arrived = signals[now] - offsets  # (S, K)
+        arrived = (signals[now] - offsets) / scales  # (S, K)
         state += weights * (arrived[:, None] - state)
         if step >= WARM_UP_PROMPTS:
             found.append(statistics(state, normal))  # (S, 27)

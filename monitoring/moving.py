@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 
 WEIGHTS = (0.5, 0.15, 0.05, 0.015)  # λ: half of the newest prompt, down to the last hundred
 GLR_WEIGHTS = 3  # the slowest: the fastest average has too few rows for a determinant
-BOUND = 50.0  # deviations one prompt may lie from the reference: a wild one is soon forgotten
-TRACE_BOUND = 25.0  # times the reference's variance, the same for the determinant
+BOUND = 6.0  # deviations one prompt may lie from the reference: a wild one is soon forgotten
+TRACE_BOUND = 4.0  # times the reference's variance, the same for the determinant
 RIDGE = 1e-6
 
 
@@ -44,8 +44,8 @@ def prompt_signals(
         centre = means * np.sqrt(shrink)[:, None]  # (B, r)
         spread = moments * shrink[:, None] - upper(np.eye(r))  # (B, t)
         t = (tail_shares - TAIL_SHARE) / normal.tail_deviation(count)  # (B,)
-    parts = [s.clip(-BOUND, BOUND), q.clip(-BOUND, BOUND), centre, spread]
-    signals = np.concatenate([*parts, t[:, None]], axis=1)  # (B, K)
+    s, q, t = (part.clip(-BOUND, BOUND) for part in (s, q, t[:, None]))
+    signals = np.concatenate([s, q, centre, spread, t], axis=1)  # (B, K)
     signals[~np.isfinite(trace + means.sum(axis=1) + moments.sum(axis=1))] = np.nan
     return signals
 
