@@ -34,6 +34,7 @@ Array = NDArray[np.float64]
 LEVELS = (0.80, 0.95)
 PROMPTS, MISTAKEN_PROMPTS = 1600, 160  # of one length
 PROMPTS_PER_CALL = 100
+REFUSED = np.inf  # no answer is infinite: the server refuses those too
 
 
 def measure(data: DataSet, folder: Path, seed: int) -> Iterator[Cell]:
@@ -89,8 +90,10 @@ def _cell(client: sonoba.Client, data: DataSet, learnt: Learnt | None, prompts: 
     answers["ridge-CV"] = baselines.ridge_cv(x, y, queries)
     answers["OLS"] = baselines.ols(x, y, queries)
     errors = {method: _error(prompts, answer) for method, answer in answers.items()}
-    bad = sum(int((~np.isfinite(answers[m])).any(axis=1).sum()) for m in ("profile", "foundation"))
-    return Cell(data.name, x.shape[1], errors, coverage, bad, refusal)
+    bad = sum(int(np.isnan(answers[m]).any(axis=1).sum()) for m in ("profile", "foundation"))
+    refused = int(np.isinf(answers["profile"]).any(axis=1).sum())
+    sizes = x.shape[1], errors, coverage, bad, refusal
+    return Cell(data.name, *sizes, prompt_count=len(x), refused_count=refused)
 
 
 def _ask(
@@ -100,24 +103,35 @@ def _ask(
     prompts: Prompts,
     level: float | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Return predictions and bounds (B, Q) of a served model; bounds NaN without a level."""
+    """Return predictions and bounds (B, Q) of a served model; bounds NaN without a level.
+
+    A prompt that is refused with its reason has predictions of REFUSED.
+    """
     levels = () if level is None else (level,)
     rows = zip(prompts.x, prompts.y, prompts.queries, strict=True)
     asked = [sonoba.Prompt(*row, columns, levels=levels) for row in rows]
-    told: list[sonoba.Prediction] = []
+    found = np.full((3, *prompts.targets.shape), np.nan)  # (3, B, Q)
     for start in range(0, len(asked), PROMPTS_PER_CALL):
-        told += client.predict_many(asked[start : start + PROMPTS_PER_CALL], model=model)
-    values = np.array([one.values for one in told])  # (B, Q)
-    bounds = [[(i.lower, i.upper) for i in one.intervals] for one in told]
-    if level is None or not all(bounds):
-        return values, np.full_like(values, np.nan), np.full_like(values, np.nan)
-    both = np.array([of[0] for of in bounds])  # (B, 2, Q)
-    return values, both[:, 0], both[:, 1]
+        part = asked[start : start + PROMPTS_PER_CALL]
+        told = client.predict_many(part, return_exceptions=True, model=model)
+        for b, one in enumerate(told, start):
+            if isinstance(one, sonoba.Prediction):
+                found[0, b] = one.values
+                for interval in one.intervals:
+                    found[1, b], found[2, b] = interval.lower, interval.upper
+            elif not isinstance(one, sonoba.InvalidPrompt):
+                raise one
+            else:
+                found[0, b] = REFUSED
+    return found[0], found[1], found[2]
 
 
 def _error(prompts: Prompts, answer: Array) -> float:
-    """Return the median NRMSE: RMSE over a prompt's queries by the sd of its labels."""
-    square = prompts.weight * (answer - prompts.targets) ** 2  # (B, Q)
+    """Return the median NRMSE: RMSE over a prompt's queries by the sd of its labels.
+
+    A refused prompt counts as infinitely far off, and in `coverage` as not held.
+    """
+    square = np.where(prompts.weight > 0.0, (answer - prompts.targets) ** 2, 0.0)  # (B, Q)
     rmse = np.sqrt(square.sum(axis=1) / prompts.weight.sum(axis=1))  # (B,)
     return float(np.median(rmse / prompts.y.std(axis=1)))
 

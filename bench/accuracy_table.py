@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench.mistakes import MISTAKES, SWAP, UNIT
+from bench.mistakes import CLEAN, MISTAKES, SWAP, UNIT
 
 METHODS = ("profile", "foundation", "EB", "ridge-CV", "OLS")
 YARDSTICKS = ("EB", "ridge-CV", "OLS")
@@ -24,6 +24,8 @@ class Cell:
     bad_count: int
     refusal: str  # why `sonoba pretrain` would not have stored this profile
     noticed: dict[str, float] = field(default_factory=dict)  # by mistake; empty where none was made
+    prompt_count: int = 0
+    refused_count: int = 0  # prompts that the profile refuses, with the value and its range
 
     @property
     def ratio(self) -> float:
@@ -91,6 +93,8 @@ def show(cells: Sequence[Cell]) -> None:
         name = cell.name + (" (refused)" if cell.refusal else "")
         table.add_row(name, str(cell.example_count), *numbers, f"{cell.ratio:.3f}", *held)
     console.print(table)
+    refused, asked = (sum(c.refused_count for c in cells), sum(c.prompt_count for c in cells))
+    console.print(f"{refused} of {asked:,} prompts without a mistake were refused")
     console.print(_mistakes(cells))
     table = Table("promise", "measured", "bound", "")
     for gate in gates(cells):
@@ -104,6 +108,6 @@ def _mistakes(cells: Sequence[Cell]) -> Table:
     table = Table("mistake", "cells", "noticed", "worst cell")
     for mistake in MISTAKES:
         if shares := _shares(cells, mistake):
-            worst = min(shares)
+            worst = max(shares) if mistake == CLEAN else min(shares)
             table.add_row(mistake, str(len(shares)), f"{np.mean(shares):.3f}", f"{worst:.3f}")
     return table
