@@ -7,7 +7,8 @@ made for.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
@@ -19,7 +20,7 @@ from model.answer import Answer, Mode
 from model.calibration import Calibration
 from model.foundation import FoundationModel
 from model.layers import certificate
-from model.packing import below, unpack
+from model.packing import Leaf, below, unpack
 from model.paper import PaperModel
 from model.profile import ProfileModel
 from model.profile_doubts import DoubtLimits
@@ -73,6 +74,8 @@ class Artifact:
     schema: Schema
     created: datetime
     model: Model
+    reference: Mapping[str, Leaf] = field(default_factory=dict)
+    """What monitoring compares its prompts with; empty where the version has no reference."""
 
 
 class ArtifactError(Exception):
@@ -179,7 +182,8 @@ def load_stored(
     manifest = stored.manifest
     schema = manifest.feature_schema.schema_of_model()
     model = ProfileModel(parameters, fallback=fallback, calibration=calibration, doubts=doubts)
-    return Artifact(name, stored.version, schema, manifest.created, model)
+    reference = below(stored.arrays, "monitoring.")
+    return Artifact(name, stored.version, schema, manifest.created, model, reference)
 
 
 def _created(entry: _Entry) -> datetime:

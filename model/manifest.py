@@ -88,6 +88,8 @@ class Reference(_Part):
     row_count: Count
     group_count: Count
     arrays: tuple[str, ...]
+    monitoring: Annotated[str, Field(pattern=r"^([0-9a-f]{8})?$")] = ""
+    """Id of what monitoring compares prompts with; empty where the first prompts become that."""
 
 
 class Calibration(_Part):

@@ -76,6 +76,11 @@ class ProfileModel:
         buckets = self._parameters.buckets
         return 2 if buckets and buckets[0].has_intercept else 4
 
+    @property
+    def is_provisional(self) -> bool:
+        """Whether the profile rests on few groups."""
+        return self._parameters.state == "provisional"
+
     def answer(self, block: Block) -> Answer:
         """Answer every prompt of the block: by the profile, else down the ladder."""
         context = block.context
@@ -152,7 +157,7 @@ class ProfileModel:
 
     def _notes(self, prompts: range) -> Sequence[Warned]:
         """Return what is to be said of every answer of this profile."""
-        if self._parameters.state != "provisional":
+        if not self.is_provisional:
             return ()
         sentence = f"the profile rests on {self._parameters.group_count} groups of history"
         return [Warned(b, Caution.PROVISIONAL_PROFILE, sentence) for b in prompts]

@@ -53,7 +53,7 @@ def calibrate_profile(
     """
     kept = []
     for bucket in parameters.buckets:
-        folds = _folds(history, parameters, bucket, seed)
+        folds = held_out_folds(history, parameters, bucket, seed)
         parts = [_errors(prompts, smoothed(of)) for prompts, of in folds]
         if parts:
             kept.append(joined(parts))
@@ -70,7 +70,7 @@ def learn_doubts(
     kept = []
     for bucket in parameters.buckets:
         found, groups = [], []
-        for prompts, of in _folds(history, parameters, bucket, seed):
+        for prompts, of in held_out_folds(history, parameters, bucket, seed):
             block, reference = prompts.block, of.buckets[0].reference
             found.append(statistics(block, reference, smoothed(of)(block)))
             groups.append(prompts.groups)
@@ -80,7 +80,7 @@ def learn_doubts(
     return limits_of(kept)
 
 
-def _folds(
+def held_out_folds(
     history: History, parameters: ProfileParameters, bucket: BucketParameters, seed: int
 ) -> Iterator[tuple[Prompts, ProfileParameters]]:
     """Yield prompts of one length with a profile that was fitted without their groups."""

@@ -79,12 +79,9 @@ def answer_batch(
     limits: Limits,
     call: Call,
     wanted: Wanted | None,
-) -> tuple[pb.PredictBatchResponse, list[Answer]]:
-    """Return the response to a batch, and the models' answers it was made from."""
-    _check_wanted(wanted)
-    if request.options.missing_value_policy == pb.MISSING_VALUE_POLICY_IMPUTE:
-        sentence = "expected it unset in a batch: gaps are filled prompt by prompt, or in a stream"
-        raise Refusal("UNSUPPORTED_OPTION", "options.missing_value_policy", sentence)
+) -> tuple[pb.PredictBatchResponse, list[tuple[Block, Answer]]]:
+    """Return the response to a batch, and the prompts and answers it was made from."""
+    _check_wanted(wanted, request.options)
     stack = _stack(request, artifact, limits)
     n, Q = stack.queries.shape[:2]
     tensors = _Tensors.empty(n, Q, wanted is not None)
@@ -98,10 +95,11 @@ def answer_batch(
             _add_error(response, index, refusal)
         if not len(prompts):
             continue
-        answer, intervals = _answered(artifact, stack.block(prompts), request.options, wanted)
+        block = stack.block(prompts)
+        answer, intervals = _answered(artifact, block, request.options, wanted)
         tensors.put(prompts, answer, intervals)
         _add_remarks(response, prompts, answer)
-        answers.append(answer)
+        answers.append((block, answer))
     tensors.write(response)
     return response, answers
 
@@ -115,11 +113,18 @@ def supported(artifact: Artifact, block: Block, wanted: Wanted) -> Supported:
     raise Refusal("UNSUPPORTED_OPTION", f"options.{option}", sentence)
 
 
-def _check_wanted(wanted: Wanted | None) -> None:
+def _check_wanted(wanted: Wanted | None, options: pb.PredictOptions) -> None:
     """Refuse what the response to a batch has no place for."""
-    if wanted is not None and wanted.explanation:
-        sentence = "expected it unset in a batch: prompts are explained one by one, or in a stream"
-        raise Refusal("UNSUPPORTED_OPTION", "options.include_attributions", sentence)
+    alone = {
+        "include_shift_score": options.include_shift_score and "scored",
+        "include_attributions": wanted is not None and wanted.explanation and "explained",
+        "missing_value_policy": options.missing_value_policy == pb.MISSING_VALUE_POLICY_IMPUTE
+        and "filled",
+    }
+    for name, what in alone.items():
+        if what:
+            sentence = f"expected it unset in a batch: prompts are {what} one by one or in a stream"
+            raise Refusal("UNSUPPORTED_OPTION", f"options.{name}", sentence)
     if wanted is not None and len(wanted.levels) > 1:
         sentence = f"expected at most one level in a batch, got {len(wanted.levels)}"
         raise Refusal("BAD_LEVEL", "options.confidence_levels", sentence)

@@ -1,23 +1,23 @@
 """The calls as pure functions of bytes: decode, answer, encode. No gRPC here."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from model.answer import Answer
 from model.checkpoint import Artifact
-from model.explain import Explanation
-from model.intervals import LEVELS, Intervals
+from model.estimator import Estimating
+from model.intervals import LEVELS
 from model.moments import Sums
 from model.refusal import Refusal
 from model.support import Supported, Wanted
-from service import codec, gaps, validate
+from service import codec, gaps, replies, validate
 from service.batch import answer_batch, fallback_forbidden, forbids_fallback, supported
 from service.call import Call
 from service.describe import describe
 from service.layout import Asked, Layouts
 from service.shadow import Tap, skip
+from service.shift import Trust, Untold
 from service.slot import Slots
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
@@ -26,7 +26,6 @@ PAGE_SIZE_MAX = 100
 DEFAULT_LEVEL = 0.95
 Array = codec.Array
 GAP_POLICIES = pb.MissingValuePolicy.values()[:3]  # the last, IMPUTE, where a model fills gaps
-EVIDENCE = {"examples": pb.EVIDENCE_EXAMPLES, "summary": pb.EVIDENCE_SUMMARY}
 Observer = Callable[[str, Answer, int], None]
 """Is told the model's name, its answer, and the number of queries a prompt."""
 
@@ -34,9 +33,18 @@ Observer = Callable[[str, Answer, int], None]
 class Predictor:
     """Answers the calls of the contract from the models in force."""
 
-    def __init__(self, slots: Slots, limits: Limits, observe: Observer, tap: Tap = skip) -> None:
+    def __init__(
+        self,
+        slots: Slots,
+        limits: Limits,
+        observe: Observer,
+        tap: Tap = skip,
+        watch: Tap = skip,
+        trust: Trust | None = None,
+    ) -> None:
         self._slots, self._limits, self._layouts = slots, limits, Layouts()
-        self._observe, self._tap = observe, tap
+        self._observe, self._tap, self._watch = observe, tap, watch
+        self._trust = trust or Untold()
 
     @np.errstate(all="ignore")  # what overflows is found in the results and refused
     def predict(self, wire: bytes, call: Call) -> bytes:
@@ -52,9 +60,13 @@ class Predictor:
         mode = answer.modes[0]
         self._observe(artifact.name, answer, asked.block.queries.shape[1])
         self._tap(artifact, asked.block, answer)
-        tail = _tail(artifact.name, artifact.version, mode, answer.solvers[0], asked.evidence)
-        response = _head(answer, call) + tail
-        return response if found is None else response + _beside(found, asked)
+        self._watch(artifact, asked.block, answer)
+        reference = self._trust.reference_id(artifact.name)
+        of = artifact.name, artifact.version, reference, mode, answer.solvers[0], asked.evidence
+        response = replies.head(answer, call) + replies.tail(*of)
+        if asked.wants_shift and (score := self._trust.score(artifact, asked.block, answer)):
+            response += replies.shift(score, asked)
+        return response if found is None else response + replies.beside(found, asked)
 
     def _read(self, wire: bytes, call: Call) -> Asked:
         """Parse a request and check all of it but its numbers."""
@@ -65,7 +77,8 @@ class Predictor:
         validate.text(request.group_id, "group_id", validate.LONGEST_GROUP_BYTES)
         kind = codec.one_context(request, wire)
         block = codec.prompt(request, kind, artifact, self._limits)
-        asked = Asked(artifact, block, kind, forbids_fallback(request.options), wanted)
+        shift = request.options.include_shift_score
+        asked = Asked(artifact, block, kind, forbids_fallback(request.options), wanted, shift)
         if request.options.missing_value_policy == pb.MISSING_VALUE_POLICY_IMPUTE:
             asked = asked._replace(fills_gaps=True)
         if wanted is not None:
@@ -83,8 +96,10 @@ class Predictor:
         artifact = self._slots.find(request.model, request.model_version)
         wanted = read_options(request.options, artifact)
         response, answers = answer_batch(request, artifact, self._limits, call, wanted)
-        for answer in answers:
+        response.reference = self._trust.reference_id(artifact.name)
+        for block, answer in answers:
             self._observe(artifact.name, answer, request.query_count)
+            self._watch(artifact, block, answer)
         return response.SerializeToString()
 
     @np.errstate(all="ignore")
@@ -136,7 +151,7 @@ class Predictor:
         """Describe one model."""
         request = codec.parse(pb.GetModelRequest, wire)
         artifact = self._slots.find(request.model, request.model_version)
-        response = pb.GetModelResponse(model=describe(artifact, self._limits))
+        response = pb.GetModelResponse(model=describe(artifact, self._limits, self._trust))
         return response.SerializeToString()
 
     def list_models(self, wire: bytes, call: Call) -> bytes:
@@ -152,7 +167,9 @@ class Predictor:
         rest = [name for name in names if name > request.page_token]
         page = rest[: request.page_size or PAGE_SIZE_MAX]
         response = pb.ListModelsResponse(
-            models=[describe(self._slots.find(name, ""), self._limits) for name in page],
+            models=[
+                describe(self._slots.find(name, ""), self._limits, self._trust) for name in page
+            ],
             next_page_token=page[-1] if len(rest) > len(page) else "",
         )
         return response.SerializeToString()
@@ -177,7 +194,8 @@ def _answered(asked: Asked) -> tuple[Supported | None, Answer]:
 def read_options(options: pb.PredictOptions, artifact: Artifact) -> Wanted | None:
     """Return what is wanted beside predictions; refuse what the model lacks, and ignore nothing."""
     asked = {
-        "include_shift_score": options.include_shift_score,
+        "include_shift_score": options.include_shift_score
+        and not isinstance(artifact.model, Estimating),
         "missing_value_policy": options.missing_value_policy
         not in (GAP_POLICIES if gaps.fills_gaps(artifact.model) else GAP_POLICIES[:2]),
         "fallback_policy": options.fallback_policy not in pb.FallbackPolicy.values(),
@@ -213,79 +231,3 @@ def _order(artifact: Artifact, columns: Sequence[str]) -> list[int] | None:
     """Return where each feature as sent stands in the model's order; None when nothing moved."""
     positions = artifact.schema.positions(tuple(columns))
     return None if positions is None else np.argsort(positions).tolist()
-
-
-def _beside(found: Supported, asked: Asked) -> bytes:
-    """Return the part of a response that stands beside the predictions of one prompt."""
-    response = pb.PredictResponse()
-    if found.intervals is not None and asked.wanted is not None:
-        bounds = found.intervals.bounds(found.answer.predictions)  # 2 of (1, Q, L)
-        message = _uncertainty(found.intervals, *bounds, asked.wanted.levels)
-        response.uncertainty.CopyFrom(message)
-    if found.explanation is not None:
-        response.attributions.CopyFrom(_attributions(found.explanation, asked.order))
-    return response.SerializeToString()
-
-
-def _uncertainty(
-    intervals: Intervals, lower: Array, upper: Array, levels: Sequence[float]
-) -> pb.Uncertainty:
-    """Return the intervals of one prompt, lower and upper (1, Q, L)."""
-    message = pb.Uncertainty(
-        standard_errors=intervals.standard_errors[0].tolist(),
-        method=pb.IntervalMethod.Name(intervals.method),
-    )
-    for place, level in enumerate(levels):
-        low, high = lower[0, :, place].tolist(), upper[0, :, place].tolist()
-        message.intervals.add(level=level, lower=low, upper=high)
-    return message
-
-
-def _attributions(explanation: Explanation, order: list[int] | None) -> pb.Attributions:
-    """Return the explanation of one prompt, its coefficients in the order the features came."""
-    slopes = explanation.coefficients[0]  # (d,)
-    message = pb.Attributions(
-        coefficients=pb.Vector(values=slopes if order is None else slopes[order]),
-        intercept=explanation.intercepts[0],
-        profile_shares=pb.Vector(values=explanation.profile_shares[0]),
-    )
-    if explanation.corrections is not None:
-        message.corrections.values.extend(explanation.corrections[0].tolist())
-    if explanation.weights is not None:
-        weights = explanation.weights[0]  # (Q, M)
-        Q, M = weights.shape
-        raw, data_type = np.asarray(weights, "<f8").tobytes(), pb.DATA_TYPE_FLOAT64
-        message.example_weights.CopyFrom(
-            pb.Matrix(row_count=Q, column_count=M, raw=raw, data_type=data_type)
-        )
-    return message
-
-
-def _head(answer: Answer, call: Call) -> bytes:
-    """Return the part of a response that its own prompt decides."""
-    predictions = answer.predictions[0].tolist()
-    response = pb.PredictResponse(predictions=predictions, request_id=call.request_id)
-    for warned in answer.warned:
-        response.warnings.add(
-            code=pb.WarningCode.Name(warned.caution),
-            message=warned.sentence,
-            field=warned.field,
-            index=warned.place,
-        )
-    return response.SerializeToString()
-
-
-@lru_cache(maxsize=256)
-def _tail(name: str, version: str, mode: int, solver: int, evidence: str) -> bytes:
-    """Return the part of a response that many share; messages merge by writing one after another.
-
-    https://protobuf.dev/programming-guides/encoding/#last-one-wins
-    """
-    response = pb.PredictResponse(
-        model=name,
-        model_version=version,
-        mode=pb.Mode.Name(mode),
-        solver=pb.Solver.Name(solver),
-        evidence=EVIDENCE[evidence],
-    )
-    return response.SerializeToString()

@@ -3,8 +3,10 @@
 from model.answer import Mode
 from model.checkpoint import Artifact, Supporting
 from model.intervals import LEVELS
+from model.profile import ProfileModel
 from model.schema import Schema
 from service.gaps import fills_gaps
+from service.shift import Trust
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -15,7 +17,7 @@ KINDS = {
 }
 
 
-def describe(artifact: Artifact, limits: Limits) -> pb.Model:
+def describe(artifact: Artifact, limits: Limits, trust: Trust) -> pb.Model:
     """Return what a caller needs to know of a model before calling it."""
     model, schema = artifact.model, artifact.schema
     message = pb.Model(
@@ -33,13 +35,24 @@ def describe(artifact: Artifact, limits: Limits) -> pb.Model:
         batch_prompt_count_max=limits.batch_prompt_count_max,
         message_bytes_max=limits.message_bytes_max,
         confidence_levels=LEVELS if isinstance(model, Supporting) else (),
-        state=pb.MODEL_STATE_WARMING,  # no reference yet by which shift could be judged
+        state=_state(artifact, trust),
+        reference=trust.reference_id(artifact.name),
         missing_values_supported=fills_gaps(model),
         feature_count_max=model.feature_count or limits.feature_count_max,
         element_count_max=limits.element_count_max,
     )
     message.create_time.FromDatetime(artifact.created)
     return message
+
+
+def _state(artifact: Artifact, trust: Trust) -> pb.ModelState:
+    """Return whether a model can be trusted today; harm is told before anything else."""
+    if trust.is_harmed(artifact.name):
+        return pb.MODEL_STATE_HARMED
+    if trust.is_warming(artifact.name):
+        return pb.MODEL_STATE_WARMING
+    is_provisional = isinstance(artifact.model, ProfileModel) and artifact.model.is_provisional
+    return pb.MODEL_STATE_PROVISIONAL if is_provisional else pb.MODEL_STATE_HEALTHY
 
 
 def _columns(schema: Schema) -> list[pb.Column]:

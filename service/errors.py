@@ -92,8 +92,13 @@ def _details(refusal: Refusal) -> list[Message]:
     return details
 
 
-def answered(handler: Handler, default_deadline_seconds: float) -> Behaviour:
-    """Answer a refusal with its status and sentence, and a bug with nothing but the fact."""
+def answered(
+    handler: Handler, default_deadline_seconds: float, count: Callable[[str], None]
+) -> Behaviour:
+    """Answer a refusal with its status and sentence, and a bug with nothing but the fact.
+
+    `count` is told the reason of every refusal.
+    """
 
     def behaviour(wire: bytes, context: grpc.ServicerContext) -> bytes:
         call = Call(min(context.time_remaining(), default_deadline_seconds))
@@ -101,9 +106,11 @@ def answered(handler: Handler, default_deadline_seconds: float) -> Behaviour:
             call.check_deadline()
             return handler(wire, call)
         except Refusal as refusal:
+            count(refusal.reason)
             status = status_of(refusal, call.request_id)
         except Exception:
             log.exception("bug in %s, request %s", handler.__name__, call.request_id)
+            count("INTERNAL")
             status = status_of(internal(call.request_id), call.request_id)
         context.abort_with_status(rpc_status.to_status(status))
         raise AssertionError("abort_with_status raises")

@@ -40,6 +40,7 @@ class Asked(NamedTuple):
     evidence: str
     is_fallback_forbidden: bool
     wanted: Wanted | None = None  # beside the predictions
+    wants_shift: bool = False  # how far the prompt lies from the reference
     order: list[int] | None = None  # of the features as sent, where wanted and not the model's
     fills_gaps: bool = False
 
@@ -80,9 +81,9 @@ class Layout:
         x, queries = self.x.read(wire), self.queries.read(wire)  # (1, M, d), (1, Q, d)
         if self.positions is not None:
             x, queries = x[:, :, self.positions], queries[:, :, self.positions]
-        artifact, block, evidence, is_forbidden, wanted, order, fills_gaps = self.asked
+        artifact, block, evidence, is_forbidden, wanted, shift, order, fills_gaps = self.asked
         block = Block(Examples(x, self.y.read(wire)), queries, block.names)
-        return Asked(artifact, block, evidence, is_forbidden, wanted, order, fills_gaps)
+        return Asked(artifact, block, evidence, is_forbidden, wanted, shift, order, fills_gaps)
 
 
 class Layouts:

@@ -10,7 +10,14 @@ from prometheus_client.registry import Collector
 
 from model.answer import Mode, Solver
 from model.checkpoint import Artifact
-from service.tally import BUCKETS, RATIO_BUCKETS, MethodTally, PromptTally, ShadowTally
+from service.tally import (
+    BUCKETS,
+    RATIO_BUCKETS,
+    MethodTally,
+    PromptTally,
+    RejectionTally,
+    ShadowTally,
+)
 
 Values = Mapping[tuple[str, ...], int]
 METHOD = ("grpc_type", "grpc_service", "grpc_method")
@@ -58,6 +65,20 @@ class ServiceCollector(Collector):
         text = "Prompts answered, by how the layers reached the answer."
         named = {(Solver(solver).name.lower(),): n for solver, n in solvers.items()}
         yield _counter("sonoba_solver", text, ("solver",), named)
+
+
+class RejectionCollector(Collector):
+    """Turns the tally of refusals into a metric family on every scrape."""
+
+    def __init__(self, tally: RejectionTally) -> None:
+        self._tally = tally
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the family of one snapshot, every reason in it from the start."""
+        with self._tally.lock:
+            counts: Values = {(reason,): n for reason, n in self._tally.counts.items()}
+        text = "Calls without an answer, by reason."
+        yield _counter("sonoba_rejections", text, ("reason",), counts)
 
 
 class ShadowCollector(Collector):

@@ -171,6 +171,8 @@ def _lines(version: str, manifest: Manifest) -> Iterator[str]:
     evidence = manifest.calibration.evidence
     calibrated = "not calibrated" if evidence == "none" else f"calibrated on {evidence}"
     yield f"intervals {calibrated}"
+    watched = f"reference {manifest.reference.monitoring}" if manifest.reference.monitoring else ""
+    yield f"watched   {watched or 'from its first prompts on'}"
     for notice in training.notices:
         yield f"notice    {notice}"
 

@@ -151,7 +151,8 @@ def _tell(plan: Plan, read: HistoryRead, learnt: Learnt) -> None:
     if not is_present() and not read.is_simulated:
         click.echo(f"notice    {ABSENT}")
     groups = len(read.history.groups)
-    for line in verdict_lines(learnt.admission, groups, read.is_simulated):
+    unwatched = learnt.fitted.unwatched
+    for line in verdict_lines(learnt.admission, groups, read.is_simulated, unwatched):
         console.print(line, markup=False, highlight=False)
 
 

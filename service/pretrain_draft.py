@@ -95,6 +95,7 @@ def draft(
             row_count=sum(one.count for one in read.sums),
             group_count=len(read.sums),
             arrays=tuple(reference_arrays(found)),
+            monitoring="" if fitted.reference is None else fitted.reference.id,
         ),
         calibration=_calibration(fitted),
         training=told.training,

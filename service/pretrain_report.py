@@ -63,10 +63,14 @@ def table(cells: Sequence[Cell], seed: int) -> Table:
     return shown
 
 
-def verdict_lines(admission: Admission, group_count: int, is_simulated: bool) -> Iterator[str]:
+def verdict_lines(
+    admission: Admission, group_count: int, is_simulated: bool, unwatched: str = ""
+) -> Iterator[str]:
     """Yield what the profile is good for and what to keep in mind."""
     yield admission.sentence
     if is_simulated:
         yield ONLY_SUMS
     if admission.state == "provisional" and not admission.refusal:
         yield f"Provisional: it has seen {group_count} groups only; from 8 on it counts as healthy."
+    if unwatched:
+        yield f"Not yet watched for shift: {unwatched}. Its first prompts will be the reference."

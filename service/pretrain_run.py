@@ -17,6 +17,7 @@ from service.history_reader import Roles, read_history
 from service.history_sums import HistoryRead
 from service.pretrain_draft import Told, draft, normal, reference_arrays
 from service.profile_fit import Fitted, calibrated_profile, fit_profile
+from service.reference_fit import watched_profile
 from service.statistics_file import read_statistics
 
 FEWEST_TOLD_APART = 3  # two to learn from and one to test on
@@ -95,7 +96,9 @@ def _whole(plan: Plan, found: HistoryRead, tick: Tick) -> Fitted:
     if found.is_simulated:
         return fitted
     tick("intervals", 1.0)
-    return calibrated_profile(fitted, found.history, plan.seed)
+    fitted = calibrated_profile(fitted, found.history, plan.seed)
+    tick("what is normal, for monitoring", 1.0)
+    return watched_profile(fitted, found.history, plan.seed)
 
 
 def keep(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from model.profile_layers import exact_answers
 from model.profile_parameters import LENGTHS, BucketParameters, ProfileParameters
 from model.profile_support import calibrate_profile, learn_doubts
 from model.prompt import Block
+from monitoring.reference import Reference
 
 Array = NDArray[np.float64]
 
@@ -33,6 +34,8 @@ class Fitted:
     parameters: ProfileParameters
     calibration: Calibration | None = None  # none where only sums were given
     doubts: DoubtLimits | None = None
+    reference: Reference | None = None  # what monitoring compares with
+    unwatched: str = ""  # why there is no reference, where one was tried
 
     def answers(self, block: Block) -> Array:
         """Return the predictions (B, Q) as served, fallback included; NaN where all refuse."""
@@ -54,6 +57,9 @@ class Fitted:
             arrays |= {f"calibration.{name}": leaf for name, leaf in found}
         if self.doubts is not None:
             arrays |= {f"doubts.{name}": leaf for name, leaf in pack(self.doubts).items()}
+        if self.reference is not None:
+            found = self.reference.to_arrays().items()
+            arrays |= {f"monitoring.{name}": leaf for name, leaf in found}
         return arrays
 
     def lengths(self, history: History) -> tuple[Length, ...]:
@@ -79,7 +85,7 @@ def calibrated_profile(fitted: Fitted, history: History, seed: int) -> Fitted:
 
     found = calibrate_profile(history, fitted.parameters, smoothed, seed)
     doubts = learn_doubts(history, fitted.parameters, smoothed, seed)
-    return Fitted(fitted.parameters, found, doubts)
+    return replace(fitted, calibration=found, doubts=doubts)
 
 
 def _length(example_count: int, history: History, bucket: BucketParameters | None) -> Length:

@@ -17,16 +17,18 @@ from model.foundation import FoundationModel
 from model.store import Store
 from service.core import Predictor
 from service.counting import counted_stream, counted_unary
-from service.errors import answered
+from service.errors import STATUS, answered
 from service.health import READINESS, Health
-from service.metrics import ServiceCollector, ShadowCollector
+from service.metrics import RejectionCollector, ServiceCollector, ShadowCollector
 from service.metrics_port import MetricsPort
+from service.monitors import monitors_of
 from service.pools import Pools, on_pool
 from service.settings import Settings
 from service.shadow import Shadow
 from service.slot import Slots
+from service.status import Status
 from service.stream import Streams
-from service.tally import MethodTally, PromptTally
+from service.tally import MethodTally, PromptTally, RejectionTally
 from service.validate import Limits
 
 log = logging.getLogger("sonoba")
@@ -53,14 +55,12 @@ class Server:
         self._settings = settings
         self.registry = _registry()
         artifacts = _artifacts(settings)
-        prompts = PromptTally([artifact.name for artifact in artifacts])
+        self._shadow = Shadow(artifacts, settings.shadow_share)
+        self._monitors = monitors_of(artifacts, settings)
         tallies = {name: MethodTally("unary", SERVICE, name) for name in UNARY}
         tallies[STREAM] = MethodTally("bidi_stream", SERVICE, STREAM)
-        self.registry.register(ServiceCollector(list(tallies.values()), prompts, artifacts))
-        self._shadow = Shadow(artifacts, settings.shadow_share)
-        self.registry.register(ShadowCollector(self._shadow.tallies))
-        slots = Slots(artifacts, settings.default_model)
-        predictor = Predictor(slots, limits_of(settings), prompts.observe, self._shadow.offer)
+        self._status = self._told(artifacts, list(tallies.values()))
+        predictor = self._predictor(artifacts, list(tallies.values()))
         self._streams = Streams(
             predictor,
             settings.max_streams,
@@ -73,14 +73,43 @@ class Server:
         self._metrics: MetricsPort | None = None
         self.grpc_port = 0
         self.metrics_port = 0
-        self.described = _described(slots.names(), settings.default_model)
+        self.described = _described(artifacts, settings.default_model)
+
+    def _predictor(self, artifacts: list[Artifact], calls: list[MethodTally]) -> Predictor:
+        """Return what answers, and let everybody who counts be asked for metrics."""
+        prompts = PromptTally([artifact.name for artifact in artifacts])
+        self.registry.register(ServiceCollector(calls, prompts, artifacts))
+        self.registry.register(ShadowCollector(self._shadow.tallies))
+        self.registry.register(self._monitors.collector)
+        return Predictor(
+            Slots(artifacts, self._settings.default_model),
+            limits_of(self._settings),
+            prompts.observe,
+            self._shadow.offer,
+            self._monitors.watching.offer,
+            self._monitors.trusted(self._status.is_harmed),
+        )
+
+    def _told(self, artifacts: list[Artifact], calls: list[MethodTally]) -> Status:
+        """Return the status of what is served, the default model first."""
+        settings, by_model = self._settings, self._monitors.by_model
+        artifacts = sorted(artifacts, key=lambda one: one.name != settings.default_model)
+        return Status(
+            lambda: [by_model[one.name].snapshot() for one in artifacts if one.name in by_model],
+            calls,
+            artifacts,
+            page_names=settings.page_names,
+            keep_seconds=settings.monitor_hold_seconds,
+        )
 
     def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> grpc.Server:
         server = grpc.server(self._pools.predict, options=_options(self._settings))
         seconds = self._settings.default_deadline_seconds
+        rejections = RejectionTally(STATUS)
+        self.registry.register(RejectionCollector(rejections))
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
         for name, method in UNARY.items():
-            behaviour = answered(method.__get__(predictor), seconds)
+            behaviour = answered(method.__get__(predictor), seconds, rejections.count)
             counted = counted_unary(behaviour, tallies[name])
             handlers[name] = grpc.unary_unary_rpc_method_handler(counted)
         counted = counted_stream(self._streams.predict_stream, tallies[STREAM])
@@ -104,12 +133,16 @@ class Server:
         if not self.grpc_port:
             raise StartError(f"grpc_port: cannot listen on {address}; is another server there?")
         try:
-            self._metrics = MetricsPort(settings.host, settings.metrics_port, self.registry)
+            self._metrics = MetricsPort(
+                settings.host, settings.metrics_port, self.registry, self._status
+            )
         except OSError as error:
             sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
             raise StartError(f"{sentence} ({error.strerror})") from None
         self.metrics_port = self._metrics.number
         self._shadow.start()
+        self._monitors.watching.start()
+        self._status.trend.start()
         gc.collect()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         self._grpc.start()
@@ -124,6 +157,8 @@ class Server:
         self._grpc.stop(self._settings.drain_seconds).wait()
         self._pools.shut_down()
         self._shadow.stop()
+        self._monitors.watching.stop()
+        self._status.trend.stop()
         if self._metrics is not None:
             self._metrics.close()
         log.info("stopped")
@@ -138,9 +173,9 @@ def _registry() -> CollectorRegistry:
     return registry
 
 
-def _described(names: list[str], default: str) -> str:
+def _described(artifacts: list[Artifact], default: str) -> str:
     """Return what is served, in words."""
-    others = ", ".join(name for name in names if name != default)
+    others = ", ".join(sorted(one.name for one in artifacts if one.name != default))
     return f"the model {default}" + (f"; by name also {others}" if others else "")
 
 

@@ -31,7 +31,7 @@ class Settings(BaseModel):
     grpc_port: Port = 50051
     """Port of predictions, health and reflection; 0 takes a free one."""
     metrics_port: Port = 9464
-    """Port of `/metrics` over HTTP; 0 takes a free one."""
+    """Port of `/metrics` and the status page over HTTP; 0 takes a free one."""
     threads: Annotated[int, Field(ge=1, le=64)] = 8
     """Threads that predict; more only makes them queue for the interpreter."""
     default_model: str = "foundation"
@@ -42,6 +42,20 @@ class Settings(BaseModel):
     """Folder of `sonoba pretrain`: of each of its models the version in force is served."""
     shadow_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of single prompts also solved exactly, to measure how far the layers are off."""
+    monitor_prompts_per_second: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
+    """Most prompts a second whose error and covariates are watched; 0 watches none."""
+    monitor_processor_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Share of one processor that watching may take; beyond it a fair sample is watched."""
+    monitor_repeat_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """Time within which a prompt that comes again is not watched again; 0 watches every one."""
+    monitor_baseline_prompts: Annotated[int, Field(ge=50, le=100_000)] = 400
+    """First prompts that become normal for a model that brings no reference."""
+    monitor_window_prompts: Annotated[int, Field(ge=20, le=10_000)] = 100
+    """Prompts after which such a model's error is judged; a version's own reference has its own."""
+    monitor_hold_seconds: Annotated[float, Field(ge=0, le=86_400)] = 1800.0
+    """Time below the line after which the page and `GetModel` take harm back."""
+    page_names: bool = False
+    """Whether the status page shows names and values of features to whoever can open it."""
     reflection: bool = True
     """Whether clients such as grpcurl may ask for the contract."""
     feature_count_max: Annotated[int, Field(ge=1, le=1024)] = 256

@@ -52,6 +52,19 @@ class MethodTally:
             self.buckets[place] += 1
 
 
+class RejectionTally:
+    """The calls that got no answer, by reason."""
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.lock = threading.Lock()
+        self.counts = dict.fromkeys(reasons, 0)
+
+    def count(self, reason: str) -> None:
+        """Count a refusal."""
+        with self.lock:
+            self.counts[reason] += 1
+
+
 class PromptTally:
     """The prompts and queries of every model, by what really answered and how."""
 

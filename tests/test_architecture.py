@@ -24,7 +24,10 @@ LIBRARIES = {  # beside the standard library; a folder not named here belongs to
     "client/sonoba": {"sonoba", "grpc", "google.protobuf"},
     "bench": None,  # measures from outside: anything but what ONLY_IN keeps for others
 }
-WIRE = {"codec", "layout", "batch", "stream", "core", "describe", "operations", "oip", "server"}
+WIRE = {
+    *("codec", "layout", "batch", "stream", "core", "replies", "describe"),
+    *("operations", "oip", "server"),
+}
 ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     "torch": {"model/pretrain/"},
     "model.pretrain": {

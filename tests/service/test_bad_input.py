@@ -74,7 +74,6 @@ def uncertain(*levels):
     return pb.PredictOptions(include_uncertainty=True, confidence_levels=levels)
 
 
-SHIFT = pb.PredictOptions(include_shift_score=True)
 IMPUTE = pb.PredictOptions(missing_value_policy=pb.MISSING_VALUE_POLICY_IMPUTE)
 EXPLAIN = pb.PredictOptions(include_attributions=True)
 FORBID = pb.PredictOptions(fallback_policy=pb.FALLBACK_POLICY_FORBID)
@@ -193,10 +192,6 @@ BROKEN = {
     "an unknown version": (
         asking(X, Y, Q, model_version="0"), grpc.StatusCode.NOT_FOUND, "VERSION_NOT_FOUND",
         "model_version", "in force), got '0'",
-    ),
-    "an option not offered": (
-        asking(X, Y, Q, options=SHIFT), grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_OPTION",
-        "options.include_shift_score", "does not offer",
     ),
     "gaps to fill": (
         asking(X, Y, Q, options=IMPUTE), grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_OPTION",

@@ -317,7 +317,7 @@ def test_only_a_profile_fills_and_a_batch_does_not(stub):
     stacked = batch(x[None], y[None], queries[None], model=NAME, options=IMPUTE)
 
     assert refused(stub, foundation)[0] == grpc.StatusCode.UNIMPLEMENTED
-    with pytest.raises(grpc.RpcError, match="gaps are filled prompt by prompt"):
+    with pytest.raises(grpc.RpcError, match="prompts are filled one by one"):
         stub.PredictBatch(stacked)
 
 

@@ -232,9 +232,12 @@ def test_a_prompt_refused_for_its_fallback_has_no_bounds(stub):
         assert np.isnan(np.frombuffer(field).reshape(7, 2)).all(axis=1).nonzero()[0] == [4]
 
 
-def test_a_batch_is_not_explained(stub):
+@pytest.mark.parametrize("option", ["include_attributions", "include_shift_score"])
+def test_a_batch_is_neither_explained_nor_scored(stub, option):
+    options = pb.PredictOptions(**{option: True})
+
     with pytest.raises(grpc.RpcError, match="expected it unset in a batch") as caught:
-        stub.PredictBatch(batch(*stack(), options=EXPLAIN))
+        stub.PredictBatch(batch(*stack(), options=options))
 
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
@@ -306,7 +309,9 @@ class Plain:
         return FOUNDATION.model.answer(block)
 
 
-@pytest.mark.parametrize("option", ["include_uncertainty", "include_attributions"])
+@pytest.mark.parametrize(
+    "option", ["include_uncertainty", "include_attributions", "include_shift_score"]
+)
 def test_a_model_that_offers_nothing_beside_says_so(prompt, option):
     slots = Slots([dataclasses.replace(FOUNDATION, name="plain", model=Plain())], "plain")
     one = Predictor(slots, limits_of(Settings()), lambda *_: None)

@@ -1,0 +1,89 @@
+"""The monitoring reference of a profile: its errors on groups it was fitted without.
+
+Every prompt is judged by a fit that never saw its group, as the intervals are: what a stranger's
+prompt is to be expected to err by is normal, and not what the fit remembers.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.history import History, Prompts
+from model.profile import ProfileModel
+from model.profile_parameters import ProfileParameters
+from model.profile_support import held_out_folds
+from monitoring.baseline import Quiet, Unfit, build
+from monitoring.observation import Observations, observe
+from monitoring.reference import Reference
+from service.profile_fit import Fitted
+from service.seen import served
+
+Array = NDArray[np.float64]
+
+
+class _Part(NamedTuple):
+    """Prompts of one length, answered by a fit without their groups."""
+
+    observed: Observations
+    x: Array  # (P, M, d)
+    groups: NDArray[np.int64]  # (P,)
+    second_moment: Array  # (p, p) sum of G/M
+    noise_variance: float
+
+
+def watched_profile(fitted: Fitted, history: History, seed: int) -> Fitted:
+    """Return the profile with its reference, or with the reason why it has none."""
+    try:
+        return replace(fitted, reference=profile_reference(history, fitted.parameters, seed))
+    except Unfit as error:
+        return replace(fitted, unwatched=str(error))
+
+
+def profile_reference(history: History, parameters: ProfileParameters, seed: int) -> Reference:
+    """Return what is normal for a profile; raise `monitoring.baseline.Unfit` with the reason."""
+    parts = [
+        _judged(prompts, of)
+        for bucket in parameters.buckets
+        for prompts, of in held_out_folds(history, parameters, bucket, seed)
+    ]
+    if not parts:
+        raise Unfit("expected groups that can be held out, got too few")
+    groups = np.concatenate([part.groups for part in parts])  # (P,)
+    covariates = [x for part in parts for x in part.x]
+    observed = Observations.joined([part.observed for part in parts])
+    order = np.argsort(groups, kind="stable")  # (P,) as time goes where groups follow it
+    counts = np.array([len(part.groups) for part in parts])
+    noise = float(np.average([part.noise_variance for part in parts], weights=counts))
+    quiet = Quiet(
+        observed.take(order),
+        [covariates[place] for place in order],
+        _basis([part.second_moment for part in parts]),
+        noise,
+        groups[order],
+    )
+    return build(quiet, "profile", seed)
+
+
+def _judged(prompts: Prompts, parameters: ProfileParameters) -> _Part:
+    estimator = ProfileModel(parameters).estimator(prompts.block)
+    made = served(estimator)
+    return _Part(
+        observe(made, prompts.weight),
+        prompts.x,
+        prompts.groups,
+        made.gram.sum(axis=0) / made.count,
+        made.noise_variance,
+    )
+
+
+def _basis(moments: list[Array]) -> Array:
+    """Return the directions of harm (p, p), the most varied first.
+
+    Lengths may differ in their coordinates: then those with the most prompts decide.
+    """
+    widths = [len(moment) for moment in moments]
+    width = max(set(widths), key=widths.count)
+    total = sum(moment for moment in moments if len(moment) == width)
+    return np.asarray(np.linalg.eigh(total)[1][:, ::-1])  # (p, p)
