@@ -1,7 +1,8 @@
 """The monitoring reference of a profile: its errors on groups it was fitted without.
 
 Every prompt is judged by a fit that never saw its group, as the intervals are: what a stranger's
-prompt is to be expected to err by is normal, and not what the fit remembers.
+prompt is to be expected to err by is normal, and not what the fit remembers. The order in which
+prompts will come is not in a history: groups are taken to come in turns, not one after another.
 """
 
 from dataclasses import replace
@@ -53,7 +54,7 @@ def profile_reference(history: History, parameters: ProfileParameters, seed: int
     groups = np.concatenate([part.groups for part in parts])  # (P,)
     covariates = [x for part in parts for x in part.x]
     observed = Observations.joined([part.observed for part in parts])
-    order = np.argsort(groups, kind="stable")  # (P,) as time goes where groups follow it
+    order = np.random.default_rng(seed).permutation(len(groups))  # (P,) groups take turns
     counts = np.array([len(part.groups) for part in parts])
     noise = float(np.average([part.noise_variance for part in parts], weights=counts))
     quiet = Quiet(
