@@ -1,0 +1,82 @@
+"""Runbooks: one for every alert, and what they tell to type exists."""
+
+import re
+from pathlib import Path
+
+import promql_parser
+import pytest
+import yaml
+
+from deploy.rules import gen
+from service.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNBOOKS = ROOT / gen.RUNBOOKS
+HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+GROUPS = yaml.safe_load(gen.RULES.read_text(encoding="utf-8"))["groups"]
+ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule}
+OF_HARM = [
+    name
+    for name, rule in ALERTS.items()
+    if "drift" in rule["expr"] and not name.startswith("SonobaMonitor")
+]
+LATER = ("sonoba_reevaluations", "sonoba_last_reevaluation", "sonoba_swaps")
+
+
+def read(name: str) -> str:
+    return (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert():
+    books = {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"}
+
+    assert books == set(ALERTS)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_a_runbook_says_what_it_must(name):
+    text = read(name)
+    headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+
+    assert text.startswith(f"# {name}\n")
+    assert [heading for heading in headings if heading in HEADINGS] == HEADINGS
+    assert f"({name}.md)" in read("README")
+
+
+@pytest.mark.parametrize("name", OF_HARM)
+def test_a_runbook_of_harm_says_what_the_machine_did(name):
+    assert "\n## What the machine already did\n\nNothing beyond this alert" in read(name)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_a_runbook_says_when_its_metrics_are_not_there_yet(name):
+    waits = any(metric in ALERTS[name]["expr"] for metric in LATER)
+
+    assert ("nothing writes before the next release" in " ".join(read(name).split())) == waits
+
+
+def test_what_runbooks_ask_of_prometheus_is_a_query():
+    queries = re.findall(r"promtool query instant http://\S+ '([^']+)'", all_of_them())
+
+    assert len(queries) > 20
+    for query in queries:
+        promql_parser.parse(query)  # a ValueError of its own where it is none
+
+
+def test_settings_that_runbooks_name_exist():
+    named = set(re.findall(rf"{PREFIX}([A-Z_]+)", all_of_them()))
+
+    assert "PAGE_NAMES" in named
+    assert {name.lower() for name in named} <= set(Settings.model_fields)
+
+
+def test_files_and_alerts_that_runbooks_name_exist():
+    text = all_of_them()
+
+    assert set(re.findall(r"Sonoba[A-Z]\w+", text)) <= set(ALERTS)
+    for name in re.findall(r"\b(?:docs|deploy)/[\w/.]+\.\w+", text):
+        assert (ROOT / name).is_file(), name
+
+
+def all_of_them() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(RUNBOOKS.glob("*.md")))
