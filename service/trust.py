@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
-from monitoring.levels import CRITICAL, LEAVE, MAJOR, WARNING, WINDOW_PROMPTS
+from monitoring.levels import CRITICAL, LEAVE, MAJOR, WARNING
 from monitoring.snapshot import Snapshot
 
 KEEP_SECONDS = 1800.0  # calm that ends an alarm
@@ -136,7 +136,7 @@ def _unmeasured(snapshot: Snapshot, is_stale: bool) -> Finding:
     if not snapshot.prompt_count:
         return Finding(Trust.NOT_MEASURED, "NO_TRAFFIC")
     code = "WARMING" if snapshot.reference else "NO_REFERENCE"
-    return Finding(Trust.NOT_MEASURED, code, value=snapshot.prompt_count, limit=WINDOW_PROMPTS)
+    return Finding(Trust.NOT_MEASURED, code, value=snapshot.prompt_count)
 
 
 def _earlier(known: float, now: float) -> float:

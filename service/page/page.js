@@ -42,8 +42,8 @@ const TEXTS = {
     "モデル {model} へのプロンプトの {percent} で誤差が極端に大きくなっています。異常な行がないか確認してください。",
   ],
   WARMING: [
-    "{value} prompts seen so far; an answer needs at least {limit}, with enough examples in them.",
-    "これまでに {value} 件を観測しました。判定には {limit} 件以上と、十分な数の事例が必要です。",
+    "Collecting enough prompts for a first answer; {value} seen so far.",
+    "最初の判定に必要な数のプロンプトを集めています（これまでに {value} 件）。",
   ],
   NO_REFERENCE: [
     "Still learning what is normal; {value} prompts seen so far.",
@@ -66,7 +66,7 @@ const TEXTS = {
     "Predictions are answered; how good they are is not known yet.",
     "予測は提供していますが、その良し悪しはまだ判定できません。",
   ],
-  runbook: ["Runbook: {name}", "手順書: {name}"],
+  runbook: ["Runbook", "手順書"],
   since: ["Since {time}", "{time} から"],
   updated: ["Live, updated {time}", "自動更新中（最終更新 {time}）"],
   connecting: ["Connecting …", "接続しています…"],
@@ -144,7 +144,7 @@ const TEXTS = {
 };
 
 const REFRESH_MS = 5000;
-const SHORTEST_SECONDS = 1800; // of the time axis: a fresh server is not a dot in six empty hours
+const SHORTEST_SECONDS = 900; // of the time axis: a fresh server is not a dot in six empty hours
 const LANG = document.documentElement.lang;
 const LANGUAGE = LANG === "ja" ? 1 : 0;
 const HOUR = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -192,7 +192,7 @@ function sentence(reason) {
   return text(code, {
     model: reason.model,
     value: number(reason.value, isCount ? 0 : reason.value < 2 ? 2 : 1),
-    limit: number(reason.limit, isCount ? 0 : reason.limit % 0.5 ? 2 : 1),
+    limit: number(reason.limit, reason.limit % 0.5 ? 2 : 1),
     leave: number(reason.leave),
     percent: percent(reason.value),
     prompts: reason.prompts,
@@ -208,7 +208,7 @@ function showAnswer(status) {
   write(find("advice"), text(`advice${status.answer}`));
   const { runbook } = status.reason;
   find("runbook").hidden = !runbook;
-  write(find("runbook"), runbook ? text("runbook", { name: `deploy/runbooks/${runbook}.md` }) : "");
+  write(find("runbook").lastElementChild, `deploy/runbooks/${runbook}.md`);
   const isToday = status.now - status.since < 72000;
   write(find("since"), text("since", { time: (isToday ? clock : day)(status.since) }));
 }
@@ -216,10 +216,10 @@ function showAnswer(status) {
 function showFacts(status) {
   const last = Object.fromEntries(Object.entries(status.series).map(([k, v]) => [k, v.at(-1)]));
   const evaluation = status.last_evaluation;
-  const ratio = last.predicted_error ?? last.leave_one_out;
+  const ratios = [last.predicted_error, last.leave_one_out].filter(isKnown);
   const facts = [
     ["score", number(status.score), text("scoreFact", { line: number(status.lines.critical, 1) })],
-    ["error", isKnown(ratio) ? `× ${number(ratio)}` : "–", text("errorFact")],
+    ["error", ratios.length ? `× ${number(Math.max(...ratios))}` : "–", text("errorFact")],
     ["calls", rate(last.calls_per_second), text("callsFact")],
     ["p99Fact", milliseconds(last.p99_seconds), text("p99FactNote")],
     [
@@ -323,9 +323,9 @@ function showModels(status) {
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
 const LINES = [
-  { stroke: () => colour("first"), width: 2, points: { show: false } },
-  { stroke: () => colour("second"), width: 2, dash: [7, 4], points: { show: false } },
-  { stroke: () => colour("third"), width: 2, dash: [2, 3], points: { show: false } },
+  { stroke: () => colour("first"), width: 2, points: { size: 4 } },
+  { stroke: () => colour("second"), width: 2, dash: [7, 4], points: { size: 4 } },
+  { stroke: () => colour("third"), width: 2, dash: [2, 3], points: { size: 4 } },
 ];
 
 // Draws what lies below the curves: a level, tinted above where it is an alarm line, or a word.
@@ -337,7 +337,7 @@ function drawBelow(plot, level) {
   if (!plot.data.slice(1).some((values) => values.some(isKnown))) {
     ctx.fillStyle = colour("quiet");
     ctx.textAlign = "center";
-    ctx.fillText(text("unmeasured"), bbox.left + bbox.width / 2, bbox.top + bbox.height / 2);
+    ctx.fillText(text("unmeasured"), bbox.left + bbox.width / 2, bbox.top + 0.36 * bbox.height);
   }
   if (level) {
     const y = Math.round(plot.valToPos(1, "y", true));
