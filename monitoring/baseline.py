@@ -13,7 +13,14 @@ from monitoring.calibration import calibrate
 from monitoring.covariates import Normal
 from monitoring.levels import MAJOR, ROWS_PER_FEATURE, WINDOW_PROMPTS, Z95, window_rows
 from monitoring.observation import Observations
-from monitoring.reference import BUCKETS, Baselines, Inflations, Reference, inflations
+from monitoring.reference import (
+    BUCKETS,
+    Baselines,
+    Inflations,
+    Reference,
+    check_arrays,
+    inflations,
+)
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -22,6 +29,7 @@ PROMPTS_MIN = 400
 GROUPS_MIN = 4
 LOO_TO_MEAN_MAX = 0.9  # of the labels' own power: a model must beat their mean
 LOO_TO_RIDGE_MAX = {"paper": 3.0, "foundation": 1.25, "profile": 1.25}
+FARTHEST = 1e100  # covariates whose squares can be summed
 BUCKET_PROMPTS_MIN = 20  # fewer make no mean
 STREAMS, STREAM_PROMPTS, BLOCK_PROMPTS = 100, 1200, 10
 WINDOWS = (1, 2)  # times W
@@ -57,14 +65,19 @@ def build(
     d = quiet.covariates[0].shape[1] if quiet.covariates else 0
     _check(quiet, kind, d, prompts_min)
     baselines = _baselines(observed)
+    if not all((getattr(baselines, name) > 0.0).all() for name in ("predicted", "loo", "ridge")):
+        raise Unfit("expected errors above 0, got none: there is nothing that could double")
     clip_means = _clip_means(baselines, observed)
     u = _over(baselines, clip_means, observed)
     window = _window(u.clipped, observed.counts, window_prompts, d, seed)
-    normal = Normal.fit(quiet.covariates)
-    logs = np.log(np.maximum(observed.predicted, np.finfo(np.float64).tiny))  # (P,)
-    calibration = calibrate(normal, quiet.covariates, rows_per_alarm, seed, logs)
+    try:
+        normal = Normal.fit(quiet.covariates)
+        logs = np.log(observed.predicted)  # (P,)
+        calibration = calibrate(normal, quiet.covariates, rows_per_alarm, seed, logs)
+    except ValueError as error:  # constants alone
+        raise Unfit(str(error)) from None
     groups = 0 if quiet.groups is None else len(np.unique(quiet.groups))
-    return Reference(
+    made = Reference(
         baselines=baselines,
         clip_means=clip_means,
         noise_variance=quiet.noise_variance,
@@ -76,6 +89,11 @@ def build(
         normal=normal,
         calibration=calibration,
     )
+    try:
+        check_arrays(made.to_arrays())
+    except ValueError as error:
+        raise Unfit(str(error)) from None
+    return made
 
 
 def _check(quiet: Quiet, kind: str, d: int, prompts_min: int) -> None:
@@ -88,6 +106,8 @@ def _check(quiet: Quiet, kind: str, d: int, prompts_min: int) -> None:
         raise Unfit(f"expected at least {ROWS_PER_FEATURE * d} examples in all, got {rows:.0f}")
     if quiet.groups is not None and (groups := len(np.unique(quiet.groups))) < GROUPS_MIN:
         raise Unfit(f"expected prompts of at least {GROUPS_MIN} groups, got {groups}")
+    if not all((np.abs(x) < FARTHEST).all() for x in quiet.covariates):
+        raise Unfit(f"expected covariates between ±{FARTHEST:g}, got others")
     _check_errors(observed, kind)
 
 
@@ -139,7 +159,7 @@ def _window(u: Array, counts: Array, window_prompts: int, d: int, seed: int) -> 
     for times in WINDOWS:
         worst = _worst_gate(u, times * prompts, seed)
         if worst <= MAJOR:
-            return times * window_prompts
+            return window_prompts if times == 1 else times * prompts
     raise Unfit(
         f"a window of {WINDOWS[-1] * prompts} quiet prompts reaches a gate of {worst:.2f} "
         f"(expected at most {MAJOR}): their errors are too uneven to tell harm by"

@@ -52,9 +52,9 @@ QUANTITIES = {"predicted": "h", "ridge": "loo_ridge"}
 
 
 class MonitorCollector(Collector):
-    """Yields the families of all monitors; `queued` counts the prompts that wait for them."""
+    """Yields the families of all monitors; `queued` counts the prompts that wait for a model's."""
 
-    def __init__(self, monitors: Sequence[Monitor], queued: Callable[[], int]) -> None:
+    def __init__(self, monitors: Sequence[Monitor], queued: Callable[[str], int]) -> None:
         self._monitors, self._queued = monitors, queued
 
     def collect(self) -> Iterator[Metric]:
@@ -90,7 +90,7 @@ class MonitorCollector(Collector):
                 for channel, value in snapshot.info_channels.items():
                     channels.add_metric((*labels, channel), value)
             warming.add_metric(labels, float(snapshot.is_warming))
-            queue.add_metric(labels, self._queued())
+            queue.add_metric(labels, self._queued(snapshot.model))
             updated.add_metric(labels, snapshot.last_update_seconds)
         yield from (gate, score, channels, warming, queue, updated)
 

@@ -46,7 +46,8 @@ class Inflated(NamedTuple):
 class Window:
     """The last prompts of one process, as many as the gate needs; memory is bounded.
 
-    It looks at the fewest newest prompts with both W prompts and max(2000, 50 d) rows.
+    It looks at the fewest newest prompts with both W prompts and max(2000, 50 d) rows, a channel at
+    the fewest that have it.
     """
 
     def __init__(self, feature_count: int, window_prompts: int, other_count: int = 0) -> None:
@@ -65,21 +66,30 @@ class Window:
 
     def recent(self) -> Array:
         """Return u, ratios and others of the gate's prompts (n, 4 + k); none until warm."""
+        return self._kept[self._enough(self._newest())]
+
+    def _newest(self) -> NDArray[np.intp]:
+        """Return the places of what is held, the newest first."""
         held = min(self._count, len(self._kept))
-        newest = (self._count - 1 - np.arange(held)) % len(self._kept)  # (held,)
+        newest: NDArray[np.intp] = (self._count - 1 - np.arange(held)) % len(self._kept)  # (held,)
+        return newest
+
+    def _enough(self, newest: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the first of some places that have enough prompts and rows; none of too few."""
         enough = int(np.searchsorted(np.cumsum(self._rows[newest]), self._rows_min)) + 1
         size = max(self._prompts_min, enough)
-        return self._kept[newest[: size if size <= held else 0]]
+        return newest[: size if size <= len(newest) else 0]
 
     def levels(self) -> dict[str, Level]:
-        """Return the level of every channel that enough prompts of the window have."""
-        recent = self.recent()  # (n, 4 + k)
+        """Return the level of every channel, over the newest prompts that have it."""
+        newest = self._newest()  # (held,)
         found = {}
         for place, channel in enumerate(CHANNELS):
-            u = recent[:, place]
-            u = u[~np.isnan(u)]  # (n',)
-            if len(u) >= self._prompts_min:
+            known = newest[~np.isnan(self._kept[newest, place])]  # (held',) a summary has no loo
+            kept = self._kept[self._enough(known)]  # (n, 4 + k)
+            if len(kept):
+                u = kept[:, place]  # (n,)
                 mean, square = float(u.mean()), float((u * u).mean())
-                ratio = float(np.nanmean(recent[:, len(CHANNELS) + place]))
+                ratio = float(kept[:, len(CHANNELS) + place].mean())
                 found[channel] = Level(lower_bound(mean, square, len(u)), mean, ratio, len(u))
         return found

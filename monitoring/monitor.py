@@ -23,6 +23,7 @@ from monitoring.watch import Seen, Summary, Watch
 Array = NDArray[np.float64]
 
 RIDGE_EVERY = 8
+EXAMPLES_MIN = 2  # about the prompt's mean where it is taken out
 REASONS = (
     "not_finite",
     "few_examples",
@@ -50,6 +51,7 @@ class Monitor:
     ) -> None:
         self.model, self.version, self.kind = model, version, kind
         self.lock = threading.Lock()
+        self._skip_lock = threading.Lock()  # its own: who answers a prompt never waits for the rest
         self.watch = None if reference is None else Watch(reference)
         self.skipped: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self._warmup = Warmup(kind, prompts_min, window_prompts)
@@ -59,16 +61,18 @@ class Monitor:
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count prompts that are left out, for one of REASONS."""
-        with self.lock:
+        with self._skip_lock:
             self.skipped[reason] += count
 
     def observe(self, seen: Seen) -> None:
         """Take prompts of one shape; those that are not finite or of another width are skipped."""
-        known = self.watch
+        known, served = self.watch, seen.served
+        if served.count - served.centred < EXAMPLES_MIN:
+            return self.skip("few_examples", len(served.gram))
         if known is not None and seen.feature_count != known.reference.feature_count:
-            return self.skip("schema", len(seen.served.gram))
-        observed = observe(seen.served, ridge_every=1 if known is None else RIDGE_EVERY)
-        finite = _finite(observed, seen.served.rows is not None)  # (B,)
+            return self.skip("schema", len(served.gram))
+        observed = observe(served, ridge_every=1 if known is None else RIDGE_EVERY)
+        finite = _finite(observed, served.rows is not None)  # (B,)
         if not finite.all():
             self.skip("not_finite", int((~finite).sum()))
             seen, observed = seen.take(np.flatnonzero(finite)), observed.take(finite)
@@ -100,6 +104,8 @@ class Monitor:
 
     def snapshot(self) -> Snapshot:
         """Return what is known now."""
+        with self._skip_lock:
+            skipped = dict(self.skipped)
         with self.lock:
             watch = self.watch
             levels = self._early.levels() if watch is None else watch.levels()
@@ -121,7 +127,7 @@ class Monitor:
                 clipped_share=means.get("at_clip", nan),
                 info_score=nan if watch is None else watch.combo.score,
                 info_channels=channels,
-                skipped=dict(self.skipped),
+                skipped=skipped,
                 last_update_seconds=self._updated_seconds,
             )
 

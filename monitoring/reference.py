@@ -15,9 +15,27 @@ from numpy.typing import NDArray
 from monitoring.combo import Calibration
 from monitoring.covariates import Normal
 from monitoring.gate import clipped
+from monitoring.levels import RATIO_MAX
+from monitoring.observation import Observations
 
 Array = NDArray[np.float64]
 
+SHAPES: dict[str, tuple[int | str, ...]] = {
+    "single": (5,),
+    "clip_means": (2,),
+    "basis": ("p", "p"),
+    **{f"baselines.{one}": ("k",) for one in ("lengths", "counts", *Observations._fields[1:])},
+    **{f"normal.{one}": ("d",) for one in ("mean", "deviation")},
+    "normal.whitening": ("d", "r"),
+    **{f"normal.{one}": ("r",) for one in ("mean_between", "mean_within")},
+    **{f"normal.{one}": ("t",) for one in ("second_moment", "moment_between", "moment_within")},
+    **{f"normal.{one}": () for one in ("tail_radius", "tail_between", "tail_within")},
+    **{f"combo.{one}": (27,) for one in ("means", "deviations")},
+    **{f"combo.{one}": () for one in ("threshold", "rows_per_alarm", "block_prompts", "seed")},
+}
+"""What a reference is stored as; a letter is a size that arrays share."""
+ERRORS = ("lengths", "counts", "predicted", "loo", "ridge", "label_power")
+POSITIVE = ("clip_means", *(f"baselines.{one}" for one in ERRORS))
 BUCKETS = (8.0, 16.0, 32.0, 64.0, 128.0)  # nominal lengths, a prompt belongs to the nearest
 
 
@@ -39,6 +57,15 @@ class Baselines:
         apart = np.abs(np.log(lengths)[:, None] - np.log(self.lengths))  # (P, k)
         nearest: NDArray[np.intp] = apart.argmin(axis=1)  # (P,)
         return nearest
+
+    def limited(self, observed: Observations) -> Observations:
+        """Return numbers of prompts, none above a million times its own normal."""
+        place = self.place(observed.counts)  # (P,)
+        most = {
+            name: np.minimum(getattr(observed, name), RATIO_MAX * getattr(self, name)[place])
+            for name in Observations._fields[1:]
+        }
+        return observed._replace(**most)
 
     def mean(self, name: str) -> float:
         """Return a baseline over all buckets, by their prompts."""
@@ -113,19 +140,41 @@ class Reference:
     @classmethod
     def from_arrays(cls, arrays: dict[str, Array]) -> Self:
         """Return the reference of some arrays; raise ValueError where they are none."""
-        try:
-            noise, features, groups, rows, window = arrays["single"].tolist()
-            baselines = Baselines(*(arrays[f"baselines.{one.name}"] for one in fields(Baselines)))
-            normal = Normal.from_arrays(_below(arrays, "normal."))
-            calibration = Calibration.from_arrays(_below(arrays, "combo."))
-            counts = int(features), int(groups), int(rows), int(window)
-            parts = arrays["clip_means"], noise, *counts, arrays["basis"]
-        except KeyError as error:
-            raise ValueError(f"reference: expected an array {error}, got none") from None
-        made = cls(baselines, *parts, normal, calibration)
-        if not all(np.isfinite(values).all() for values in made.to_arrays().values()):
-            raise ValueError("reference: expected finite numbers, got others")
-        return made
+        check_arrays(arrays)
+        noise, features, groups, rows, window = arrays["single"].tolist()
+        return cls(
+            Baselines(*(arrays[f"baselines.{one.name}"] for one in fields(Baselines))),
+            arrays["clip_means"],
+            noise,
+            *(int(features), int(groups), int(rows), int(window)),
+            arrays["basis"],
+            Normal.from_arrays(_below(arrays, "normal.")),
+            Calibration.from_arrays(_below(arrays, "combo.")),
+        )
+
+
+def check_arrays(arrays: dict[str, Array]) -> None:
+    """Refuse arrays that are missing, of shapes that do not fit, not finite or not positive."""
+    sizes: dict[int | str, int] = {}  # by letter
+    for name, shape in SHAPES.items():
+        if name not in arrays:
+            raise ValueError(f"reference: expected an array {name}, got none")
+        values = arrays[name]
+        for letter, size in zip(shape, values.shape, strict=False):
+            sizes.setdefault(letter, size)
+        expected = tuple(sizes.get(one, one) if isinstance(one, str) else one for one in shape)
+        if values.shape != expected or not values.size:
+            sentence = f"expected shape {expected}, got {values.shape}"
+            raise ValueError(f"reference, array {name}: {sentence}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"reference, array {name}: expected finite numbers, got others")
+        if name in POSITIVE and not (values > 0.0).all():
+            sentence = f"expected numbers above 0, got {values.min():g}"
+            raise ValueError(f"reference, array {name}: {sentence}")
+    d, r, t = sizes["d"], sizes["r"], sizes["t"]
+    if arrays["single"][1] != d or t != r * (r + 1) // 2:
+        sentence = f"{arrays['single'][1]:g} features, {d} of them, {r} directions, {t} moments"
+        raise ValueError(f"reference: expected sizes that agree, got {sentence}")
 
 
 def _below(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:

@@ -30,7 +30,7 @@ class Sampler(Generic[Prompt]):
         self._lock = threading.Lock()
         self._capacity = capacity
         self._kept: list[tuple[float, Prompt]] = []
-        self._line, self._came = 1.0, 0
+        self._line, self._came, self._left_out = 1.0, 0, 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -39,11 +39,14 @@ class Sampler(Generic[Prompt]):
         """Count prompts that come, and return which of them should be offered."""
         self._came += count  # a lost race loses a count, never a prompt
         line = self._line
-        if count == 1:
-            return (0,) if line >= 1.0 or random.random() < line else ()
         if line >= 1.0:
             return range(count)
-        return np.flatnonzero(np.random.default_rng().random(count) < line)
+        if count == 1:
+            drawn: NDArray[np.intp] | Sequence[int] = (0,) if random.random() < line else ()
+        else:
+            drawn = np.flatnonzero(np.random.default_rng().random(count) < line)
+        self._left_out += count - len(drawn)
+        return drawn
 
     def offer(self, prompt: Prompt) -> None:
         """Keep a prompt that was drawn; another may have to go for it."""
@@ -54,6 +57,7 @@ class Sampler(Generic[Prompt]):
 
     def _shrink(self) -> None:
         self._kept.sort(key=lambda one: one[0])
+        self._left_out += len(self._kept) - self._capacity
         del self._kept[self._capacity :]
         self._line = self._kept[-1][0] if self._kept else 1.0
 
@@ -62,6 +66,7 @@ class Sampler(Generic[Prompt]):
         with self._lock:
             if len(self._kept) > self._capacity:
                 self._shrink()
-            kept, came = [prompt for _, prompt in self._kept], self._came
-            self._kept, self._line, self._came, self._capacity = [], 1.0, 0, capacity
-        return Taken(kept, came, max(came - len(kept), 0))
+            taken = Taken([prompt for _, prompt in self._kept], self._came, self._left_out)
+            self._kept, self._line, self._capacity = [], 1.0, capacity
+            self._came, self._left_out = 0, 0
+        return taken

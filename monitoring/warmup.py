@@ -4,6 +4,8 @@ Prompts may have any number of features where a model takes any; the number of w
 enough first is the one that is watched. Rows are kept, in memory only and bounded, until then.
 """
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,18 +27,29 @@ class _Collected:
     def __init__(self) -> None:
         self.observed: list[Observations] = []
         self.covariates: list[Array] = []
-        self.second_moment: Array | float = 0.0  # (p, p) sum of G/M
-        self.noise_variance = 0.0
         self.numbers = 0
+        self._prompts_of: Counter[int] = Counter()  # by working coordinates p
+        self._second_moments: dict[int, Array] = {}  # by p the sum of G/M (p, p)
+        self._noise = 0.0  # sum of σ²
 
     def add(self, observed: Observations, served: Served, x: Array) -> None:
         step = -(-x.shape[1] // ROWS_OF_PROMPT)
         rows = x[:, ::step].copy()  # (B, m, d) of their own: what they are views of may go
         self.observed.append(observed)
         self.covariates += list(rows)
-        self.second_moment = self.second_moment + served.gram.sum(axis=0) / served.count
-        self.noise_variance = served.noise_variance
         self.numbers += rows.size
+        p = served.gram.shape[1]
+        moment = served.gram.sum(axis=0) / served.count  # (p, p)
+        self._second_moments[p] = self._second_moments.get(p, 0.0) + moment
+        self._prompts_of[p] += len(rows)
+        self._noise += served.noise_variance * len(rows)
+
+    def quiet(self) -> Quiet:
+        """Return the prompts; where lengths differ in their coordinates, most decide the basis."""
+        p = self._prompts_of.most_common(1)[0][0]
+        basis = np.linalg.eigh(self._second_moments[p])[1][:, ::-1]  # (p, p)
+        noise = self._noise / len(self.covariates)
+        return Quiet(Observations.joined(self.observed), self.covariates, basis, noise)
 
 
 class Warmup:
@@ -46,7 +59,6 @@ class Warmup:
         self, kind: str, prompts_min: int = PROMPTS_MIN, window_prompts: int = 100
     ) -> None:
         self._kind, self._prompts_min, self._window = kind, prompts_min, window_prompts
-        self._next_try = prompts_min
         self._collected: dict[int, _Collected] = {}
         self.complaint = ""
         """Why the prompts so far are no reference, in one sentence; empty while there are few."""
@@ -58,7 +70,7 @@ class Warmup:
             return None
         kept = self._collected.setdefault(d, _Collected())
         kept.add(observed, served, x)
-        if len(kept.covariates) < self._next_try and kept.numbers < NUMBERS_KEPT:
+        if len(kept.covariates) < self._prompts_min and kept.numbers < NUMBERS_KEPT:
             return None
         try:
             return self._build(kept)
@@ -68,8 +80,5 @@ class Warmup:
             return None
 
     def _build(self, kept: _Collected) -> Reference:
-        basis = np.linalg.eigh(np.asarray(kept.second_moment))[1][:, ::-1]  # (p, p)
-        observed = Observations.joined(kept.observed)
-        quiet = Quiet(observed, kept.covariates, basis, kept.noise_variance)
         fewest = min(self._prompts_min, len(kept.covariates))
-        return build(quiet, self._kind, prompts_min=fewest, window_prompts=self._window)
+        return build(kept.quiet(), self._kind, prompts_min=fewest, window_prompts=self._window)

@@ -12,6 +12,7 @@ from monitoring.combo import Combo
 from monitoring.covariates import prompt_statistics, summary_statistics
 from monitoring.gate import Inflated, Window
 from monitoring.harm import Served, excess_by_direction
+from monitoring.levels import DEVIATIONS_MAX, RATIO_MAX
 from monitoring.observation import Observations
 from monitoring.reference import Inflations, Reference
 from monitoring.snapshot import Level
@@ -63,6 +64,7 @@ class Watch:
     def observe(self, seen: Seen, observed: Observations) -> None:
         """Take the prompts of one shape and their numbers, all finite."""
         reference, served = self.reference, seen.served
+        observed = reference.baselines.limited(observed)
         normal = reference.normal
         if isinstance(seen.covariates, Summary):
             means, moments = summary_statistics(normal, served.count, *seen.covariates)
@@ -74,8 +76,7 @@ class Watch:
         effect = reference.length_effect(observed.counts)  # (B,)
         self._window.add(self._inflated(observed, over, effect, tails), served.count)
         totals = _totals(observed, over, effect, reference, self.direction_count)
-        excess = excess_by_direction(served, reference.basis[:, : self.direction_count])  # (B, D)
-        self._add_directions(totals, means, excess)
+        self._add_directions(totals, means, self._excess(served))
         self.released.add(totals)
 
     def _inflated(
@@ -96,10 +97,19 @@ class Watch:
             )  # (B, 6)
         return Inflated(over.clipped, over.ratios, others)
 
+    def _excess(self, served: Served) -> Array:
+        """Return the excess by direction (B, D); 0 for prompts of other working coordinates."""
+        basis = self.reference.basis[:, : self.direction_count]  # (p, D)
+        if served.gram.shape[1] != len(basis):
+            return np.zeros((len(served.gram), self.direction_count))
+        most = RATIO_MAX * self.reference.baselines.mean("predicted")
+        return np.minimum(np.nan_to_num(excess_by_direction(served, basis)), most)  # (B, D)
+
     def _add_directions(self, totals: Totals, means: Array, excess: Array) -> None:
         """Add z̄ and the excess along the first directions; fewer may vary than there are."""
         D = min(self.direction_count, means.shape[1])
-        z = means[:, :D]  # (B, D)
+        z = means[:, ::-1][:, :D]  # (B, D) the largest variance first
+        z = np.nan_to_num(z).clip(-DEVIATIONS_MAX, DEVIATIONS_MAX)  # (B, D)
         totals.directions[0, :D] = np.maximum(z, 0.0).sum(axis=0)
         totals.directions[1, :D] = np.maximum(-z, 0.0).sum(axis=0)
         totals.directions[2, :D] = (z * z).sum(axis=0)

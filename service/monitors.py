@@ -58,8 +58,8 @@ def reference_of(artifact: Artifact) -> Reference | None:
     """Return the reference a version brings; None without, `ArtifactError` of a damaged one."""
     if not artifact.reference:
         return None
-    arrays = {name: np.asarray(leaf, np.float64) for name, leaf in artifact.reference.items()}
     try:
+        arrays = {name: np.asarray(leaf, np.float64) for name, leaf in artifact.reference.items()}
         reference = Reference.from_arrays(arrays)
     except ValueError as error:
         raise ArtifactError(f"{artifact.name}: {error}") from None

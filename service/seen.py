@@ -46,14 +46,22 @@ def served(estimator: Estimator) -> Served:
 
 def by_shape(blocks: list[Block]) -> Iterator[Block]:
     """Yield the prompts in batches of one shape, each in the order they came."""
-    shapes: dict[tuple[bool, int, tuple[int, ...]], list[Block]] = {}
+    shapes: dict[tuple[str, int, tuple[int, ...]], list[Block]] = {}
     for block in blocks:
-        kind = isinstance(block.context, Moments)
-        shapes.setdefault((kind, block.example_count, block.queries.shape[1:]), []).append(block)
+        shapes.setdefault((_kind(block), block.example_count, block.queries.shape[1:]), []).append(
+            block
+        )
     for alike in shapes.values():
         size = max(1, min(BATCH_PROMPTS, BATCH_NUMBERS // number_count(alike[0])))
         for start in range(0, len(alike), size):
             yield _stacked(alike[start : start + size])
+
+
+def _kind(block: Block) -> str:
+    """Return what a block's context is: sums without second moments are of their own kind."""
+    if not isinstance(block.context, Moments):
+        return "rows"
+    return "sums" if block.context.scatter is None else "moments"
 
 
 def _stacked(blocks: list[Block]) -> Block:

@@ -83,8 +83,7 @@ class Watching:
             if isinstance(artifact.model, Estimating)
         }
         self._numbers = 0
-        self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
 
     def start(self) -> None:
@@ -93,14 +92,13 @@ class Watching:
 
     def stop(self) -> None:
         """Look at what waits once more, and end."""
-        self._stopping = True
-        self._wake.set()
+        self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 
-    def queued(self) -> int:
-        """Return how many prompts wait."""
-        return sum(len(line.sampler) for line in self._lines.values())
+    def queued(self, model: str) -> int:
+        """Return how many prompts of a model wait."""
+        return len(self._lines[model].sampler)
 
     def offer(self, artifact: Artifact, block: Block, answer: Answer) -> None:
         """Keep a fair share of the answered prompts until the monitor looks."""
@@ -130,13 +128,13 @@ class Watching:
 
     def _run(self) -> None:
         pause_seconds = INTERVAL_SECONDS
-        while not self._stopping:
-            self._wake.wait(pause_seconds)
+        while not self._stopping.wait(pause_seconds):
             began = time.thread_time()
             self.look()
             spent = time.thread_time() - began
             earned = spent / self._budget.processor_share
             pause_seconds = min(max(INTERVAL_SECONDS, earned), PAUSE_SECONDS_MAX)
+        self.look()
 
     def look(self) -> None:
         """Watch everything that waits."""
