@@ -1,0 +1,136 @@
+"""Prometheus and Alertmanager as an operator runs them, with the shipped rules at a test's pace."""
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
+
+import yaml
+
+from deploy.rules import gen as rules
+
+ALERTMANAGER = Path(rules.__file__).parents[1] / "alerting" / "alertmanager.yml"
+TOKEN = "of-the-test"
+READY_SECONDS = 30
+
+
+class Webhook:
+    """Stands where the re-evaluator will: keeps what Alertmanager posts, and when."""
+
+    def __init__(self):
+        self.posted = []  # (seconds, alert)
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                known = self.headers["Authorization"] == f"Bearer {TOKEN}"
+                outer.posted += [(time.monotonic(), alert) for alert in body["alerts"] if known]
+                self.send_response(200 if known else 401)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/alerts"
+        threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
+
+    def first(self, model, status, after, name):
+        """Return when an alert of a model was first told after a moment; None if it was not."""
+        for seconds, alert in self.posted:
+            labels = alert["labels"]
+            found = labels.get("model"), alert["status"], labels["alertname"]
+            if found == (model, status, name) and seconds >= after:
+                return seconds
+        return None
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def alerting(folder, targets, webhook_url):
+    """Run both on targets (host:port) until the end of the block; yield Prometheus's address."""
+    prometheus, alertmanager = free_port(), free_port()
+    _configure(folder, targets, webhook_url, alertmanager)
+    commands = [
+        [
+            shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"),
+            f"--config.file={folder / 'alertmanager.yml'}",
+            f"--storage.path={folder / 'silences'}",
+            f"--web.listen-address=127.0.0.1:{alertmanager}",
+            "--cluster.listen-address=",
+        ],
+        [
+            shutil.which("prometheus"),
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{prometheus}",
+        ],
+    ]
+    with (folder / "log").open("w") as log:
+        children = [subprocess.Popen(one, stdout=log, stderr=log) for one in commands]
+        try:
+            for port in (alertmanager, prometheus):
+                _wait(f"http://127.0.0.1:{port}/-/ready", folder / "log")
+            yield f"http://127.0.0.1:{prometheus}"
+        finally:
+            for child in children:
+                child.terminate()
+                child.wait()
+
+
+def ask(prometheus, query):
+    """Return the samples of an instant query, (labels, value)."""
+    with urllib.request.urlopen(f"{prometheus}/api/v1/query?query={quote(query)}") as reply:
+        found = json.load(reply)["data"]["result"]
+    return [(one["metric"], float(one["value"][1])) for one in found]
+
+
+def _configure(folder, targets, webhook_url, alertmanager_port):
+    """Write the shipped configuration, with the test's addresses and a test's patience."""
+    pace = rules.fast(window="30s", hold="4s", keep="10s", interval="2s")
+    (folder / "rules.yml").write_text(rules.render(pace))
+    prometheus = {
+        "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"},
+        "rule_files": ["rules.yml"],
+        "alerting": {
+            "alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]}]
+        },
+        "scrape_configs": [{"job_name": "sonoba", "static_configs": [{"targets": targets}]}],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus))
+    shipped = yaml.safe_load(ALERTMANAGER.read_text())
+    for route in [shipped["route"], *shipped["route"]["routes"]]:
+        route |= {"group_wait": "0s", "group_interval": "1s"}
+    for receiver in shipped["receivers"]:
+        for hook in receiver.get("webhook_configs", []):
+            hook["url"] = webhook_url
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(shipped))
+    (folder / "webhook.token").write_text(TOKEN)
+
+
+def _wait(url, log):
+    ends = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url):
+                return
+        except OSError:
+            assert time.monotonic() < ends, log.read_text()
+            time.sleep(0.1)
