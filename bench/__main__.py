@@ -48,7 +48,8 @@ def measure(lab: Lab, report: Report, progress: Progress) -> None:
 
 def _tick_count(plan: Plan) -> int:
     floors, batches = len(floor.KINDS) * len(SHAPES), len(floor.KINDS) * 2
-    return 2 * floors + batches + 2 + memory.STEPS + plan.start_count + len(SHAPES)
+    alone = len(answers.SHAPES_ALONE)
+    return 2 * floors + batches + 2 + memory.STEPS + plan.start_count + alone
 
 
 @click.command()

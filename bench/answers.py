@@ -1,4 +1,4 @@
-"""The models without the service: time per prompt, beside what a careful user would run instead."""
+"""The models without the service: processor time per prompt, beside what one would run instead."""
 
 import time
 from collections.abc import Callable
@@ -10,15 +10,20 @@ from numpy.typing import NDArray
 
 from bench import prompts
 from bench.lab import Lab
-from bench.prompts import BATCH_PROMPTS, SHAPES, Shape
+from bench.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES, Shape
 from bench.spread import Spread
 from model import baselines
 from model.checkpoint import FOUNDATION_FILE, load
+from model.foundation import FoundationModel
 from model.paper import PaperModel
+from model.profile import ProfileModel
+from model.profile_fit import fit, layer_steps
 from model.prompt import Block, Examples
 
 Array = NDArray[np.float64]
 Method = Callable[[Block], object]
+SHAPES_ALONE = (SHAPES[0], PROFILE_SHAPE, *SHAPES[1:])
+MOST_LEARNT_FEATURES = 8  # a profile of more takes longer to learn than all else here to measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,15 @@ def measure(lab: Lab, tick: Callable[[], None]) -> list[Answering]:
     """Return the time per prompt alone and in blocks of 256, of models and of ridge."""
     foundation = load(FOUNDATION_FILE).model
     rows = []
-    for shape in SHAPES:
+    for shape in SHAPES_ALONE:
         methods: dict[str, Method] = {
             "paper": PaperModel(np.eye(shape.d), noise_variance=1.0).answer,
             "foundation": foundation.answer,
             "ridge, fixed penalty": exact_ridge,
             "ridge, penalty by leave-one-out": _ridge_cv,
         }
+        if shape.d <= MOST_LEARNT_FEATURES:
+            methods["profile"] = _profile(shape.d).answer
         for name, method in methods.items():
             for count in (1, BATCH_PROMPTS):
                 spread = _timed(partial(method, prompts.block(shape, count)), lab)
@@ -71,17 +78,23 @@ def measure(lab: Lab, tick: Callable[[], None]) -> list[Answering]:
     return rows
 
 
+def _profile(d: int) -> ProfileModel:
+    """Return a profile as served, with the model that answers what is not of its kind."""
+    learnt = fit(prompts.history(d), seed=0)
+    return ProfileModel(learnt, fallback=FoundationModel(layer_steps(4)))
+
+
 def _timed(method: Callable[[], object], lab: Lab) -> Spread:
-    """Return the seconds of one call, over repetitions of a slice."""
+    """Return the processor seconds of one call, over repetitions of a slice."""
     method()
-    begun = time.perf_counter()
+    begun = time.process_time()
     method()
-    once = max(time.perf_counter() - begun, 1e-7)
+    once = max(time.process_time() - begun, 1e-6)
     calls = max(1, round(lab.plan.answer_seconds / once))
     seconds = []
     for _ in range(lab.plan.repetitions):
-        begun = time.perf_counter()
+        begun = time.process_time()
         for _ in range(calls):
             method()
-        seconds.append((time.perf_counter() - begun) / calls)
+        seconds.append((time.process_time() - begun) / calls)
     return Spread.of(seconds)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model.history import Group, History
 from model.prompt import Block, Examples
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -25,6 +26,7 @@ class Shape(NamedTuple):
 
 
 SHAPES = (Shape(16, 5), Shape(64, 20), Shape(256, 64))
+PROFILE_SHAPE = Shape(32, 8)
 BATCH_PROMPTS = 256
 PREDICT = "/sonoba.v1.Predictor/Predict"
 PREDICT_BATCH = "/sonoba.v1.Predictor/PredictBatch"
@@ -62,6 +64,17 @@ def block(shape: Shape, prompt_count: int = 1) -> Block:
     noise = rng.normal(size=(prompt_count, shape.M))  # (B, M)
     queries = rng.normal(size=(prompt_count, 1, shape.d))  # (B, 1, d)
     return Block(Examples(x, (x @ task)[..., 0] + noise), queries)
+
+
+def history(feature_count: int, group_count: int = 40, row_count: int = 120) -> History:
+    """Return past tasks of the law that `block` draws from; always the same."""
+    rng = np.random.default_rng(20230617)
+    groups = []
+    for g in range(group_count):
+        x = rng.normal(size=(row_count, feature_count))  # (n, d)
+        y = x @ rng.normal(size=feature_count) + rng.normal(size=row_count)  # (n,)
+        groups.append(Group(str(g), x, y))
+    return History(tuple(groups), is_ordered=False)
 
 
 def unary(kind: str, shape: Shape) -> bytes:

@@ -7,7 +7,7 @@ from bench.batch import Batch
 from bench.floor import Floor
 from bench.kinds import Kind
 from bench.memory import Memory
-from bench.prompts import BATCH_PROMPTS, SHAPES
+from bench.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES
 from bench.spread import Spread
 from bench.start import Latency
 
@@ -16,6 +16,7 @@ BATCH_GATE = 40.0
 MEMORY_GATE_MB = 90.0
 GROWTH_GATE = 0.05
 START_GATE_SECONDS = 2.0
+PROFILE_GATE_US = 80.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Report:
         if self.start_seconds is not None:
             seconds = self.start_seconds.median
             gates.append(_at_most("seconds to the first right answer", seconds, START_GATE_SECONDS))
+        for alone in self.answers:
+            if (alone.name, alone.shape, alone.prompt_count) == ("profile", PROFILE_SHAPE, 1):
+                name = f"µs of a `profile` prediction at {PROFILE_SHAPE}, beside the call"
+                gates.append(_at_most(name, alone.prompt_us.median, PROFILE_GATE_US))
         gates.append(_at_most("calls not answered OK", self.sent - self.answered_ok, 0))
         return gates
 

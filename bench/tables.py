@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from bench.prompts import BATCH_PROMPTS, SHAPES
+from bench.answers import SHAPES_ALONE
+from bench.prompts import BATCH_PROMPTS
 from bench.report import Report
-from bench.spread import Spread
 
 SPREAD = "median (low-high)"
 
@@ -103,13 +103,13 @@ def _memory(report: Report) -> Table:
 
 
 def _answers(report: Report) -> Table:
-    headings = [f"{shape}{by}" for shape in SHAPES for by in ("", f" in {BATCH_PROMPTS}s")]
+    forms = [(shape, count) for shape in SHAPES_ALONE for count in (1, BATCH_PROMPTS)]
+    headings = [f"{shape}{f' in {count}s' * (count > 1)}" for shape, count in forms]
     table = _table("µs a prompt without the service, median", "method", *headings)
-    spreads: dict[str, list[Spread]] = {}
-    for row in report.answers:
-        spreads.setdefault(row.name, []).append(row.prompt_us)
-    for name, found in spreads.items():
-        table.add_row(name, *(f"{spread.median:.1f}" for spread in found))
+    found = {(row.name, row.shape, row.prompt_count): row.prompt_us for row in report.answers}
+    for name in dict.fromkeys(row.name for row in report.answers):
+        spreads = [found.get((name, *form)) for form in forms]
+        table.add_row(name, *("–" if one is None else f"{one.median:.1f}" for one in spreads))
     return table
 
 
