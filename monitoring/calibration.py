@@ -21,6 +21,7 @@ Places = NDArray[np.intp]
 WARM_UP_PROMPTS = 150
 STREAMS, STREAM_PROMPTS = 100, 1200
 BLOCK_PROMPTS_MIN = 10
+RARE, RARE_DEVIATIONS = 0.998, 2.878  # of a normal law: by it a skew statistic is made even
 CORRELATION = 0.1  # below it, prompts so far apart count as unrelated
 TAIL_ALARMS = 60  # where fewer are expected in the streams, the line is extrapolated
 
@@ -72,13 +73,15 @@ def calibrate(
     block = block_prompts(normal, signals, log_errors)
     rng = np.random.default_rng(seed)
     places = _streams(len(signals), block, rng)  # (STREAMS, T)
-    found = _run(normal, signals, places, _redrawn(signals, block, rng))  # (STREAMS, T, 27)
-    means, deviations = found.mean(axis=(0, 1)), found.std(axis=(0, 1))  # (27,), (27,)
-    deviations = np.maximum(deviations, 1e-9)  # where nothing ever moves
+    found = run(normal, signals, places, _redrawn(signals, block, rng))  # (STREAMS, T, 27)
+    means = found.mean(axis=(0, 1))  # (27,)
+    rare = np.quantile(found, RARE, axis=(0, 1)) - means  # (27,)
+    deviations = np.maximum(rare / RARE_DEVIATIONS, 1e-9)  # (27,) where nothing ever moves, 0
     made = Calibration(means, deviations, 1.0, float(rows_per_alarm), block, seed)
     scores = standardised(found, made).max(axis=2)  # (STREAMS, T)
     rows = told.counts[places[:, WARM_UP_PROMPTS:]]  # (STREAMS, T)
-    return replace(made, threshold=threshold(scores, rows, rows_per_alarm))
+    unseen = 1.0 + rows_per_alarm / float(told.counts.sum())
+    return replace(made, threshold=threshold(scores, rows, rows_per_alarm * unseen))
 
 
 def standardised(found: Array, calibration: Calibration) -> Array:
@@ -118,19 +121,19 @@ def threshold(scores: Array, rows: Array, rows_per_alarm: float) -> float:
     low, high = float(np.quantile(scores, 0.5)), float(scores.max())
     for _ in range(40):
         middle = (low + high) / 2.0
-        peaks, watched = _alarms(scores, rows, middle)
+        peaks, watched = count_alarms(scores, rows, middle)
         if len(peaks) > max(TAIL_ALARMS, watched / rows_per_alarm):
             low = middle
         else:
             high = middle
     if expected >= TAIL_ALARMS or not len(peaks):
         return high
-    peaks, watched = _alarms(scores, rows, high)
+    peaks, watched = count_alarms(scores, rows, high)
     excess = float((peaks - high).mean())
     return high + excess * float(np.log(max(1.0, len(peaks) * rows_per_alarm / watched)))
 
 
-def _alarms(scores: Array, rows: Array, line: float) -> tuple[Array, float]:
+def count_alarms(scores: Array, rows: Array, line: float) -> tuple[Array, float]:
     """Return the peak after every alarm (a,), and the rows that were watched."""
     peaks, watched = [], 0.0
     for one, counts in zip(scores, rows, strict=True):
@@ -167,7 +170,7 @@ def _streams(n: int, block: int, rng: np.random.Generator) -> Places:
 
 def _redrawn(signals: Array, block: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return the means and relative deviations (STREAMS, K) of references drawn anew."""
-    n = len(signals)
+    n, width = signals.shape
     draws = _blocks(n, block, (STREAMS, n), rng)  # (STREAMS, n)
     shares = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # (STREAMS, n)
     about = signals - signals.mean(axis=0)  # (n, K)
@@ -175,14 +178,13 @@ def _redrawn(signals: Array, block: int, rng: np.random.Generator) -> tuple[Arra
     variances = shares @ about**2 - offsets**2  # (STREAMS, K)
     powers = (about**2).mean(axis=0)  # (K,)
     relative = np.divide(variances, powers, out=np.ones_like(variances), where=powers > 0.0)
+    relative[:, (width - 1) // 2 : -1] = 1.0  # z̄ and C - I are not over any deviation
     return offsets, np.sqrt(np.maximum(relative, 0.25))
 
 
-def _run(normal: Normal, signals: Array, places: Places, redrawn: tuple[Array, Array]) -> Array:
+def run(normal: Normal, signals: Array, places: Places, redrawn: tuple[Array, Array]) -> Array:
     """Return the statistics (S, T, 27) of streams after their warm-up, step by step."""
     offsets, scales = redrawn  # (S, K) each
-    r, t = len(normal.mean_between), len(normal.second_moment)
-    scales[:, r + t : -1] = 1.0  # z̄ and C - I are not over any deviation
     weights = np.array(WEIGHTS)[:, None]  # (4, 1)
     state = np.zeros((len(places), len(WEIGHTS), signals.shape[1]))  # (S, 4, K)
     found = []
