@@ -192,7 +192,7 @@ def test_nobody_is_called_before_anything_happens(story):
 @pytest.mark.parametrize("name", HARMFUL)
 def test_a_harmful_shift_reaches_the_webhook_in_time(story, name):
     told = story.webhook.first(name, "firing", story.shifted, CRITICAL)
-    print(f"{name}: {told - story.shifted:.1f} s, gate {story.seen[name]}")
+    print(f"{name}: {told - story.shifted:.1f} s, gate {story.gates[name]:.2f}")
 
     assert told - story.shifted <= PAGE_SECONDS
 
