@@ -181,7 +181,13 @@ def load_stored(
         raise ArtifactError(str(error)) from None
     manifest = stored.manifest
     schema = manifest.feature_schema.schema_of_model()
-    model = ProfileModel(parameters, fallback=fallback, calibration=calibration, doubts=doubts)
+    model = ProfileModel(
+        parameters,
+        fallback=fallback,
+        calibration=calibration,
+        doubts=doubts,
+        no_better_than_mean=manifest.metrics.no_better_than_mean,
+    )
     reference = below(stored.arrays, "monitoring.")
     return Artifact(name, stored.version, schema, manifest.created, model, reference)
 

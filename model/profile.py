@@ -24,7 +24,7 @@ from model.profile_doubts import DoubtLimits, doubted
 from model.profile_fallback import chosen, cold, fall_back, unfit
 from model.profile_fit import fit
 from model.profile_layers import answers, climb, exact_answers, natural, tokens
-from model.profile_parameters import BucketParameters, ProfileParameters
+from model.profile_parameters import BucketParameters, ProfileParameters, nearest_length
 from model.profile_single import SinglePrompt
 from model.profile_smoother import known_risk, smoother_of
 from model.profile_support import support
@@ -43,7 +43,8 @@ FEW_QUERIES = 64  # of one prompt: answering each beats forming P
 class ProfileModel:
     """The layers of `steps` with the prior of a history; by default the profile's own steps.
 
-    Without a `fallback`, prompts that are not of the profile's kind are refused. A block's prompts
+    Without a `fallback`, prompts that are not of the profile's kind are refused. At the lengths of
+    `no_better_than_mean` every answer says so. A block's prompts
     are refused alone; a summary without second moments is refused whole.
     """
 
@@ -57,12 +58,14 @@ class ProfileModel:
         correction_bound: float = 0.05,
         calibration: Calibration | None = None,
         doubts: DoubtLimits | None = None,
+        no_better_than_mean: Sequence[int] = (),
     ) -> None:
         own = [(float(a), float(b)) for a, b in parameters.steps]
         self._parameters = parameters
         self._steps: Steps = own if steps is None else steps
         self._fallback, self._bound = fallback, correction_bound
         self._calibration, self._doubts = calibration, doubts
+        self._no_better = frozenset(no_better_than_mean)
         self._lengths: dict[int, SinglePrompt] = {}
 
     @property
@@ -91,7 +94,7 @@ class ProfileModel:
             quick = single.answer(context.x[0], context.y[0], block.queries[0])
             if quick and math.isfinite(quick[0].dot(quick[0])):
                 modes, solvers = bytearray((Mode.PROFILE,)), bytearray((quick[1],))
-                return Answer(quick[0][None], modes, solvers, self._notes(range(1)))
+                return Answer(quick[0][None], modes, solvers, self._notes(1, context.x.shape[1]))
         return self._answer_all(block)
 
     def support(self, block: Block, wanted: Wanted) -> Supported:
@@ -152,15 +155,19 @@ class ProfileModel:
         climbed = climb(given, self._steps, self._bound)
         working = answers(given, climbed, math.sqrt(bucket.noise_variance))  # (B, Q)
         modes = bytearray([Mode.PROFILE]) * len(working)
-        notes = self._notes(range(len(working)))
+        notes = self._notes(len(working), centred.count)
         return settled(natural(centred, working), modes, climbed.solvers, notes, ())
 
-    def _notes(self, prompts: range) -> Sequence[Warned]:
-        """Return what is to be said of every answer of this profile."""
-        if not self.is_provisional:
-            return ()
-        sentence = f"the profile rests on {self._parameters.group_count} groups of history"
-        return [Warned(b, Caution.PROVISIONAL_PROFILE, sentence) for b in prompts]
+    def _notes(self, prompt_count: int, example_count: int) -> Sequence[Warned]:
+        """Return what is to be said of every answer of this profile to prompts of some length."""
+        notes: list[tuple[Caution, str]] = []
+        if self.is_provisional:
+            sentence = f"the profile rests on {self._parameters.group_count} groups of history"
+            notes.append((Caution.PROVISIONAL_PROFILE, sentence))
+        if self._no_better and (length := nearest_length(example_count)) in self._no_better:
+            sentence = f"on held-out groups the mean of {length} labels was as good as the profile"
+            notes.append((Caution.NO_BETTER_THAN_MEAN, sentence))
+        return [Warned(b, *note) for b in range(prompt_count) for note in notes]
 
     def smoother(self, block: Block) -> Smoother:
         """Return the served estimator of prompts whose mode was PROFILE, P = B/σ² and all.

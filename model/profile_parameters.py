@@ -4,6 +4,7 @@ A bucket holds what prompts of about one length are like. Everything a prompt's 
 is worked out from it when first asked for: `BucketParameters.expected_gram`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,11 @@ Array = NDArray[np.float64]
 
 LENGTHS = (8, 16, 32, 64)
 HEALTHY_GROUPS = 8
+
+
+def nearest_length(count: int) -> int:
+    """Return the one of LENGTHS nearest in ratio to `count` examples."""
+    return min(LENGTHS, key=lambda length: abs(math.log(length / count)))
 
 
 class Level(NamedTuple):

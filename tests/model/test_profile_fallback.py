@@ -126,6 +126,15 @@ def test_a_cold_profile_leaves_every_prompt_to_the_foundation_model():
     assert ProfileModel(cold, fallback=FOUNDATION).example_count_min == 4
 
 
+def test_where_the_mean_was_as_good_every_answer_of_about_that_length_says_so():
+    model = ProfileModel(learnt(), fallback=FOUNDATION, no_better_than_mean=(8, 64))
+
+    for M, B, said in ((7, 1, True), (11, 2, True), (12, 1, False), (32, 2, False), (90, 2, True)):
+        answer = model.answer(asked(3, B=B, M=M)[0])
+        assert cautions(answer) == [Caution.NO_BETTER_THAN_MEAN] * B * said
+        assert all("the mean of" in one.sentence for one in answer.warned)
+
+
 def test_a_provisional_profile_says_so_beside_every_answer():
     provisional = ProfileModel(fit(history(groups=5)), fallback=FOUNDATION)
 
