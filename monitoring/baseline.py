@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring.attribution import Sums
 from monitoring.calibration import calibrate
 from monitoring.covariates import Normal
 from monitoring.levels import MAJOR, ROWS_PER_FEATURE, WINDOW_PROMPTS, Z95, window_rows
@@ -44,7 +45,7 @@ class Quiet(NamedTuple):
 
     observed: Observations  # of P prompts
     covariates: list[Array]  # P of (M, d), natural units
-    basis: Array  # (p, p) eigenvectors of their mean working second moment
+    scene: Sums  # moments of their examples and queries, working coordinates
     noise_variance: float  # σ² of h
     groups: Labels | None = None  # (P,)
 
@@ -85,7 +86,7 @@ def build(
         group_count=groups,
         row_count=int(observed.counts.sum()),
         window_prompts=window,
-        basis=quiet.basis,
+        scene=quiet.scene,
         normal=normal,
         calibration=calibration,
     )

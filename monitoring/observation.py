@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring.attribution import Sums, scene_sums
 from monitoring.harm import (
     Served,
     best_error,
@@ -66,3 +67,17 @@ def observe(
         query_signal=query_signal(served),
         best=best_error(served),
     )
+
+
+def sums_of(served: Served) -> Sums:
+    """Return the moments of a batch's examples and queries; rows' means are 0 where centred.
+
+    An uncentred summary has no rows: its mean is the intercept's column of the Gram matrix, if any.
+    """
+    if served.rows is not None:
+        means = served.rows.mean(axis=1)  # (B, p)
+    elif served.centred:
+        means = np.zeros(served.products.shape)  # (B, p)
+    else:
+        means = served.gram[:, 0] / served.count  # (B, p)
+    return scene_sums(served.count, means, served.gram, served.queries)

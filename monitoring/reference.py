@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring.attribution import Sums
 from monitoring.combo import Calibration
 from monitoring.covariates import Normal
 from monitoring.gate import clipped
@@ -95,10 +96,11 @@ class Reference:
     group_count: int
     row_count: int
     window_prompts: int
-    basis: Array  # (p, p) directions of harm, columns, working coordinates
+    scene: Sums  # moments of its examples and queries, working coordinates
     normal: Normal
     calibration: Calibration
     id: str = field(init=False)
+    basis: Array = field(init=False)  # (p, p) directions of harm, columns, the most varied first
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256()
@@ -107,6 +109,7 @@ class Reference:
             digest.update(f"{name}{array.shape}".encode())
             digest.update(array.tobytes())
         object.__setattr__(self, "id", digest.hexdigest()[:8])
+        object.__setattr__(self, "basis", np.linalg.eigh(self.scene.moments)[1][:, ::-1])
 
     @property
     def prompt_count(self) -> int:
@@ -129,8 +132,9 @@ class Reference:
         found = {
             "single": np.array([*single, self.window_prompts], np.float64),
             "clip_means": self.clip_means,
-            "basis": self.basis,
         }
+        for name, value in self.scene._asdict().items():
+            found[f"scene.{name}"] = np.asarray(value, np.float64)
         for one in fields(Baselines):
             found[f"baselines.{one.name}"] = getattr(self.baselines, one.name)
         for prefix, part in (("normal", self.normal), ("combo", self.calibration)):

@@ -47,7 +47,6 @@ class _Collected:
     def quiet(self) -> Quiet:
         """Return the prompts; where lengths differ in their coordinates, most decide the basis."""
         p = self._prompts_of.most_common(1)[0][0]
-        basis = np.linalg.eigh(self._second_moments[p])[1][:, ::-1]  # (p, p)
         noise = self._noise / len(self.covariates)
         return Quiet(Observations.joined(self.observed), self.covariates, basis, noise)
 

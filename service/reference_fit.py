@@ -6,6 +6,7 @@ prompts will come is not in a history: groups are taken to come in turns, not on
 """
 
 from dataclasses import replace
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,9 @@ from model.history import History, Prompts
 from model.profile import ProfileModel
 from model.profile_parameters import ProfileParameters
 from model.profile_support import held_out_folds
+from monitoring.attribution import Sums
 from monitoring.baseline import Quiet, Unfit, build
-from monitoring.observation import Observations, observe
+from monitoring.observation import Observations, observe, sums_of
 from monitoring.reference import Reference
 from service.profile_fit import Fitted
 from service.seen import served
@@ -30,7 +32,7 @@ class _Part(NamedTuple):
     observed: Observations
     x: Array  # (P, M, d)
     groups: NDArray[np.int64]  # (P,)
-    second_moment: Array  # (p, p) sum of G/M
+    scene: Sums
     noise_variance: float
 
 
@@ -60,7 +62,7 @@ def profile_reference(history: History, parameters: ProfileParameters, seed: int
     quiet = Quiet(
         observed.take(order),
         [covariates[place] for place in order],
-        _basis([part.second_moment for part in parts]),
+        _joined([part.scene for part in parts]),
         noise,
         groups[order],
     )
@@ -74,17 +76,14 @@ def _judged(prompts: Prompts, parameters: ProfileParameters) -> _Part:
         observe(made, prompts.weight),
         prompts.x,
         prompts.groups,
-        made.gram.sum(axis=0) / made.count,
+        sums_of(made),
         made.noise_variance,
     )
 
 
-def _basis(moments: list[Array]) -> Array:
-    """Return the directions of harm (p, p), the most varied first.
-
-    Lengths may differ in their coordinates: then those with the most prompts decide.
-    """
-    widths = [len(moment) for moment in moments]
+def _joined(scenes: list[Sums]) -> Sums:
+    """Return the moments of all lengths; where they differ in coordinates, of the most prompts."""
+    widths = [len(scene.means) for scene in scenes]
     width = max(set(widths), key=widths.count)
-    total = sum(moment for moment in moments if len(moment) == width)
-    return np.asarray(np.linalg.eigh(total)[1][:, ::-1])  # (p, p)
+    alike = [scene for scene in scenes if len(scene.means) == width]
+    return reduce(Sums.joined, alike)
