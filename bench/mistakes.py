@@ -17,9 +17,10 @@ Columns = NDArray[np.intp]
 
 LENGTHS = (8, 32)
 LEVEL = 0.95
+GAP_SHARE, OUTLIER_SD = 0.2, 10.0
 ODD = {
     *("EXTRAPOLATION", "OUT_OF_PROFILE_RANGE", "LABEL_OUTLIER"),
-    *("QUERY_SHIFT", "FALLBACK_USED"),
+    *("QUERY_SHIFT", "FALLBACK_USED", "DUPLICATE_EXAMPLES"),
 }
 UNIT, SWAP = "a feature × 1000", "two columns swapped"
 CLEAN = "none"
@@ -84,6 +85,23 @@ def _swapped_queries(prompts: Prompts, columns: Columns) -> Prompts:
     return prompts._replace(queries=_turned(prompts.queries, columns))
 
 
+def _zeroed(prompts: Prompts, _: Columns) -> Prompts:
+    """Send a fifth of the examples' cells as 0, as who does not know of NaN sends missing ones."""
+    is_gone = np.random.default_rng(0).random(prompts.x.shape) < GAP_SHARE  # (B, M, d)
+    return prompts._replace(x=np.where(is_gone, 0.0, prompts.x))
+
+
+def _one_label_off(prompts: Prompts, _: Columns) -> Prompts:
+    y = prompts.y.copy()  # (B, M)
+    y[:, 3] += OUTLIER_SD * prompts.y.std(axis=1)
+    return prompts._replace(y=y)
+
+
+def _half_twice(prompts: Prompts, _: Columns) -> Prompts:
+    rows = np.arange(prompts.x.shape[1]) // 2  # (M,)
+    return prompts._replace(x=prompts.x[:, rows], y=prompts.y[:, rows])
+
+
 def _turned(rows: Array, columns: Columns) -> Array:
     """Return rows (B, R, d) with two columns (B, 2) of every prompt exchanged."""
     order = np.tile(np.arange(rows.shape[2]), (len(rows), 1))  # (B, d)
@@ -98,5 +116,9 @@ MISTAKES: dict[str, tuple[int, Callable[[Prompts, Columns], Prompts]]] = {
     "labels × 100": (0, lambda prompts, _: prompts._replace(y=100.0 * prompts.y)),
     SWAP: (2, _swapped),
     SWAP + ", queries only": (2, _swapped_queries),
+    "a fifth of the cells sent as 0": (0, _zeroed),
+    "one label moved by 10 sd": (0, _one_label_off),
+    "labels with the sign turned": (0, lambda prompts, _: prompts._replace(y=-prompts.y)),
+    "half of the examples, twice": (0, _half_twice),
 }
 """By name: how many columns it needs, and what it makes of prompts and columns (B, count)."""

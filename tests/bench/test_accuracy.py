@@ -11,6 +11,8 @@ import pytest
 
 from bench.accuracy_table import Cell, gates
 from bench.data_sets import read_sets
+from bench.mistakes import CLEAN, MISTAKES, SWAP, UNIT
+from model.history import draw
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +53,39 @@ def test_a_profile_served_over_grpc_equals_the_exact_solve_and_covers(folder, tm
         assert cell["error"]["profile"] == pytest.approx(cell["error"]["EB"], rel=0.02)
         assert cell["error"]["profile"] < cell["error"]["OLS"]
         assert cell["coverage"]["0.95"] == pytest.approx(0.95, abs=0.04)
-        assert (cell["bad_count"], cell["refusal"]) == (0, "")
+        assert (cell["bad_count"], cell["refused_count"], cell["refusal"]) == (0, 0, "")
+    for cell in (cells[0], cells[2]):
+        assert set(cell["noticed"]) == set(MISTAKES)
+        assert cell["noticed"][CLEAN] < 0.2
+        assert cell["noticed"][UNIT] == 1.0
+    assert "not noticed" in done.stdout
+
+
+def test_what_is_said_of_the_sets_is_found_in_the_folder_above_too(folder):
+    (folder / "meta.json").write_text(json.dumps({"tasks": {"order": "time"}}))
+    (folder / "public").mkdir()
+    (folder / "tasks.csv").rename(folder / "public" / "tasks.csv")
+
+    assert [data.is_ordered for data in read_sets(folder / "public")] == [True]
+    assert [data.is_ordered for data in read_sets(folder)] == [True]
+
+
+def test_a_mistake_is_made_where_it_says_and_nowhere_else(folder):
+    (data,) = read_sets(folder)
+    prompts = draw(data.unseen(), 8, 5, 0)
+    columns = np.array([[0, 1]] * 5)
+    made = {name: make(prompts, columns[:, :count]) for name, (count, make) in MISTAKES.items()}
+
+    np.testing.assert_array_equal(made[UNIT].x, prompts.x * [1000.0, 1.0])
+    np.testing.assert_array_equal(made[UNIT].queries, prompts.queries * [1000.0, 1.0])
+    np.testing.assert_array_equal(made[UNIT + ", queries only"].x, prompts.x)
+    np.testing.assert_array_equal(made[SWAP].x, prompts.x[..., ::-1])
+    np.testing.assert_array_equal(made[SWAP].queries, prompts.queries[..., ::-1])
+    np.testing.assert_array_equal(made[SWAP + ", queries only"].x, prompts.x)
+    for name, wrong in made.items():
+        changed = any((ours != theirs).any() for ours, theirs in zip(wrong, prompts, strict=True))
+        assert changed == (name != CLEAN)
+        np.testing.assert_array_equal(wrong.targets, prompts.targets)
 
 
 def test_a_gate_is_missed_by_what_is_worse_and_by_what_is_no_number():
