@@ -1,6 +1,6 @@
 """How good the answers are on real groups, through gRPC, beside what else could be done.
 
-`python -m bench.accuracy` takes the shipped set, `--sets FOLDER` others. Of every set a profile is
+`python -m bench.accuracy` takes the shipped sets, `--sets FOLDER` others. Of every set a profile is
 pretrained from the history as `sonoba pretrain` does, served, and asked prompts of other groups,
 then prompts with a mistake in them. Medians of 160 prompts a cell differ by 5 % from draw to draw,
 which is more than what is promised leaves room for: hence PROMPTS.

@@ -7,7 +7,7 @@ random choice).
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,11 @@ from model.history import Group, History
 Meta = dict[str, dict[str, object]]
 
 HISTORY_SHARE = 0.6
-SHIPPED = Path(__file__).parents[1] / "service" / "demo_data" / "bikeshare.csv"
+ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "service" / "demo_data" / "bikeshare.csv"
+SETS = ROOT / "bench" / "sets"
+OTHERS = ROOT.parent / "shared" / "bench" / "sets"
+"""Sets that may not be passed on; whoever has them beside the project measures on them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,22 @@ class DataSet:
 
 
 def read_sets(folder: Path | None) -> Iterator[DataSet]:
-    """Yield the sets of a folder and its subfolders; without one, the shipped set."""
-    paths = sorted(folder.rglob("*.csv")) if folder else [SHIPPED]
-    meta = _meta(folder) if folder else {}
-    for path in paths:
-        yield _read(path, meta.get(path.stem, {"groups_in_time": path == SHIPPED}))
+    """Yield the sets of a folder and its subfolders; without one, the shipped ones and OTHERS."""
+    if folder is not None:
+        yield from _read_folder(folder, ())
+        return
+    yield _read(SHIPPED, {"groups_in_time": True})
+    yield from _read_folder(SETS, ())
+    if OTHERS.is_dir():
+        shipped = {SHIPPED.stem, *(path.stem for path in SETS.glob("*.csv"))}
+        yield from _read_folder(OTHERS, shipped)
+
+
+def _read_folder(folder: Path, known: Collection[str]) -> Iterator[DataSet]:
+    meta = _meta(folder)
+    for path in sorted(folder.rglob("*.csv")):
+        if path.stem not in known:
+            yield _read(path, meta.get(path.stem, {"groups_in_time": path == SHIPPED}))
 
 
 def _meta(folder: Path) -> Meta:

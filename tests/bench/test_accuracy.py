@@ -61,6 +61,17 @@ def test_a_profile_served_over_grpc_equals_the_exact_solve_and_covers(folder, tm
     assert "not noticed" in done.stdout
 
 
+def test_the_shipped_sets_are_read_each_once():
+    found = {data.name: data for data in read_sets(None)}
+
+    assert {"ames", "bikeshare", "diabetes", "diamonds", "flights", "txhousing"} <= set(found)
+    assert found["txhousing"].is_ordered and not found["flights"].is_ordered
+    assert len(found["bikeshare"].known) == 32
+    for data in found.values():
+        assert np.isfinite(data.rows).all()
+        assert len(np.setdiff1d(data.rows[:, 0], data.known)) >= 2
+
+
 def test_what_is_said_of_the_sets_is_found_in_the_folder_above_too(folder):
     (folder / "meta.json").write_text(json.dumps({"tasks": {"order": "time"}}))
     (folder / "public").mkdir()
