@@ -37,16 +37,16 @@ class Sampler(Generic[Prompt]):
 
     def draw(self, count: int) -> NDArray[np.intp] | Sequence[int]:
         """Count prompts that come, and return which of them should be offered."""
-        self._came += count  # a lost race loses a count, never a prompt
-        line = self._line
-        if line >= 1.0:
-            return range(count)
-        if count == 1:
-            drawn: NDArray[np.intp] | Sequence[int] = (0,) if random.random() < line else ()
-        else:
-            drawn = np.flatnonzero(np.random.default_rng().random(count) < line)
-        self._left_out += count - len(drawn)
-        return drawn
+        with self._lock:
+            self._came += count
+            if self._line >= 1.0:
+                return range(count)
+            if count == 1:
+                drawn: NDArray[np.intp] | Sequence[int] = (0,) * (random.random() < self._line)
+            else:
+                drawn = np.flatnonzero(np.random.default_rng().random(count) < self._line)
+            self._left_out += count - len(drawn)
+            return drawn
 
     def offer(self, prompt: Prompt) -> None:
         """Keep a prompt that was drawn; another may have to go for it."""

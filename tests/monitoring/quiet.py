@@ -1,18 +1,18 @@
 """A quiet world of the paper model, its reference, and prompts that a monitor may see."""
 
-from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 
+from model.moments import Moments
 from model.paper import PaperModel
 from model.prompt import Block, Examples
+from monitoring.attribution import Sums
 from monitoring.baseline import Quiet, build
-from monitoring.observation import Observations, observe
-from monitoring.watch import Seen
+from monitoring.observation import Observations, observe, sums_of
+from monitoring.watch import Seen, Summary
 from tests.monitoring.refits import served_of
 
-D = 2
 COVARIANCE = np.array([[1.0, 0.3], [0.3, 0.5]])
 MODEL = PaperModel(COVARIANCE, noise_variance=0.5, centred=False)
 
@@ -30,17 +30,13 @@ def seen(block, model=MODEL):
     return Seen(served_of(model.estimator(block)), block.context.x)
 
 
-def part(found, *places):
-    return found.take(np.array(places))
-
-
 def quiet(lengths=((400, 20),), seed=0, model=MODEL, **world):
     """Return P prompts a length as the model saw them."""
     blocks = [prompts([seed, M], P, M, **world) for P, M in lengths]
-    observed = Observations.joined([observe(seen(block, model).served) for block in blocks])
+    found = [seen(block, model).served for block in blocks]
+    observed = Observations.joined([observe(one) for one in found])
     covariates = [x for block in blocks for x in block.context.x]
-    basis = np.linalg.eigh(COVARIANCE)[1][:, ::-1]
-    return Quiet(observed, covariates, basis, 0.5)
+    return Quiet(observed, covariates, reduce(Sums.joined, map(sums_of, found)), 0.5)
 
 
 @lru_cache
@@ -53,5 +49,11 @@ def altered(found, **columns):
     return found._replace(observed=found.observed._replace(**columns))
 
 
-def served(found, **fields):
-    return found._replace(served=replace(found.served, **fields))
+def summarised(block, model=MODEL):
+    """Return the same prompts as a monitor sees them that came as sums."""
+    x, y = block.context
+    mean, label_mean = x.mean(1), y.mean(1)
+    u, r = x - mean[:, None], y - label_mean[:, None]
+    products, scatter = (r[:, None] @ u)[:, 0], u.mT @ u
+    moments = Moments(x.shape[1], mean, label_mean, scatter, products, (r * r).sum(1))
+    return Seen(served_of(model.estimator(Block(moments, block.queries))), Summary(mean, scatter))

@@ -1,0 +1,113 @@
+"""Of more prompts than there is time for a fair sample stays, and every one is counted."""
+
+import random
+import threading
+
+import numpy as np
+import pytest
+
+from monitoring.sampling import Sampler
+
+CHI_SQUARE = 44.8  # 9 degrees of freedom: a fair sampler is above it once in a million runs
+
+
+def offered(sampler, count, batch):
+    """Let prompts 0, 1, … come, `batch` at a time."""
+    for start in range(0, count, batch):
+        size = min(batch, count - start)
+        for place in sampler.draw(size):
+            sampler.offer(start + int(place))
+
+
+@pytest.mark.parametrize("batch", [1, 37])
+def test_every_prompt_is_as_likely_to_be_kept(batch):
+    random.seed(1)
+    kept = np.zeros(10)
+    for _ in range(300):
+        sampler = Sampler(50)
+        offered(sampler, 1000, batch)
+        kept += np.bincount(np.array(sampler.take(50).prompts) // 100, minlength=10)
+
+    expected = 300 * 50 / 10
+    assert kept.sum() == 300 * 50
+    assert ((kept - expected) ** 2 / expected).sum() < CHI_SQUARE  # without replacement: less
+
+
+@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 100, 101, 5000])
+@pytest.mark.parametrize("batch", [1, 64])
+def test_what_came_was_kept_or_left_out(count, batch):
+    sampler = Sampler(50)
+    offered(sampler, count, batch)
+    taken = sampler.take(50)
+
+    assert taken.came_count == count
+    assert len(taken.prompts) == min(count, 50)
+    assert len(taken.prompts) + taken.left_out_count == count
+    assert sorted(set(taken.prompts)) == sorted(taken.prompts)
+
+
+def test_few_prompts_are_all_kept():
+    sampler = Sampler(50)
+    offered(sampler, 50, 1)
+
+    assert sampler.take(50).prompts == list(range(50))
+
+
+def test_memory_is_bounded_between_two_looks():
+    sampler, largest = Sampler(50), 0
+    for _ in range(20_000):
+        offered(sampler, 1, 1)
+        largest = max(largest, len(sampler))
+
+    assert 50 < largest <= 100
+
+
+def test_the_next_sample_begins_anew_with_its_own_size():
+    sampler = Sampler(50)
+    offered(sampler, 5000, 1)
+    sampler.take(7)
+    offered(sampler, 5, 1)
+    few = sampler.take(7)
+    offered(sampler, 1000, 1)
+    many = sampler.take(50)
+
+    assert (few.came_count, few.left_out_count, few.prompts) == (5, 0, [0, 1, 2, 3, 4])
+    assert (many.came_count, len(many.prompts)) == (1000, 7)
+
+
+def test_a_prompt_that_was_drawn_and_not_offered_is_not_counted_as_left_out():
+    sampler = Sampler(50)
+    assert list(sampler.draw(3)) == [0, 1, 2]
+    sampler.offer("a")
+
+    taken = sampler.take(50)
+    assert (taken.came_count, taken.left_out_count, taken.prompts) == (3, 0, ["a"])
+
+
+def test_threads_lose_no_prompt_and_no_count():
+    sampler, done, found = Sampler(100), threading.Event(), []
+
+    def look():
+        while not done.is_set():
+            found.append(sampler.take(100))
+
+    def come(first):
+        for place in range(first, first + 5000):
+            for _ in sampler.draw(1):
+                sampler.offer(place)
+
+    looker = threading.Thread(target=look)
+    callers = [threading.Thread(target=come, args=(5000 * n,)) for n in range(8)]
+    for thread in (looker, *callers):
+        thread.start()
+    for thread in callers:
+        thread.join()
+    done.set()
+    looker.join()
+    found.append(sampler.take(100))
+
+    kept = [prompt for taken in found for prompt in taken.prompts]
+    assert sum(taken.came_count for taken in found) == 40_000
+    assert len(kept) + sum(taken.left_out_count for taken in found) == 40_000
+    assert len(set(kept)) == len(kept)
+    assert max(len(taken.prompts) for taken in found) <= 100
