@@ -19,7 +19,8 @@ Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 WARM_UP_PROMPTS = 150
-STREAMS, STREAM_PROMPTS = 100, 1200
+STREAMS, STREAMS_MIN, STREAM_PROMPTS = 100, 25, 1200
+NUMBERS_MAX = 500  # of one prompt; where it has more, fewer streams have to do
 BLOCK_PROMPTS_MIN = 10
 RARE, RARE_DEVIATIONS = 0.998, 2.878  # of a normal law: by it a skew statistic is made even
 CORRELATION = 0.1  # below it, prompts so far apart count as unrelated
@@ -72,14 +73,15 @@ def calibrate(
         raise ValueError("prompts: expected finite covariates, got others")
     block = block_prompts(normal, signals, log_errors)
     rng = np.random.default_rng(seed)
-    places = _streams(len(signals), block, rng)  # (STREAMS, T)
-    found = run(normal, signals, places, _redrawn(signals, block, rng))  # (STREAMS, T, 27)
+    places = _streams(len(signals), block, signals.shape[1], rng)  # (S, T)
+    redrawn = _redrawn(signals, block, len(places), rng)
+    found = run(normal, signals, places, redrawn)  # (S, T, 27)
     means = found.mean(axis=(0, 1))  # (27,)
     rare = np.quantile(found, RARE, axis=(0, 1)) - means  # (27,)
     deviations = np.maximum(rare / RARE_DEVIATIONS, 1e-9)  # (27,) where nothing ever moves, 0
     made = Calibration(means, deviations, 1.0, float(rows_per_alarm), block, seed)
-    scores = standardised(found, made).max(axis=2)  # (STREAMS, T)
-    rows = told.counts[places[:, WARM_UP_PROMPTS:]]  # (STREAMS, T)
+    scores = standardised(found, made).max(axis=2)  # (S, T)
+    rows = told.counts[places[:, WARM_UP_PROMPTS:]]  # (S, T)
     unseen = 1.0 + rows_per_alarm / float(told.counts.sum())
     return replace(made, threshold=threshold(scores, rows, rows_per_alarm * unseen))
 
@@ -157,29 +159,36 @@ def _first_unrelated(series: Array) -> int:
     return max(1, len(series) // 8)
 
 
-def _blocks(n: int, block: int, size: tuple[int, int], rng: np.random.Generator) -> Places:
-    """Return places (S, T) of prompts in circular blocks."""
-    starts = rng.integers(n, size=(size[0], -(-size[1] // block)))  # (S, blocks)
-    places = (starts[..., None] + np.arange(block)) % n  # (S, blocks, block)
-    return places.reshape(size[0], -1)[:, : size[1]]
+def _streams(n: int, block: int, width: int, rng: np.random.Generator) -> Places:
+    """Return streams of places (S, T): all blocks in random order, again and again.
+
+    Without replacement: where a prompt followed itself, squares of many entries would double.
+    """
+    blocks, T = max(1, n // block), WARM_UP_PROMPTS + STREAM_PROMPTS
+    S = int(np.clip(STREAMS * NUMBERS_MAX // width, STREAMS_MIN, STREAMS))
+    order = rng.permuted(np.tile(np.arange(blocks), (S, 1)), axis=1)  # (S, blocks)
+    starts = rng.integers(n, size=(S, 1)) + block * order  # (S, blocks)
+    places = ((starts[..., None] + np.arange(block)) % n).reshape(S, -1)  # (S, blocks · block)
+    return np.tile(places, (1, -(-T // places.shape[1])))[:, :T]
 
 
-def _streams(n: int, block: int, rng: np.random.Generator) -> Places:
-    return _blocks(n, block, (STREAMS, WARM_UP_PROMPTS + STREAM_PROMPTS), rng)
+def _redrawn(signals: Array, block: int, S: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return the means and relative deviations (S, K) of references drawn anew.
 
-
-def _redrawn(signals: Array, block: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return the means and relative deviations (STREAMS, K) of references drawn anew."""
+    A stream without replacement lies nearer to the reference's mean than a fresh one by as much as
+    the reference's own lies off, so offsets count twice in variance.
+    """
     n, width = signals.shape
-    draws = _blocks(n, block, (STREAMS, n), rng)  # (STREAMS, n)
-    shares = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # (STREAMS, n)
+    starts = rng.integers(n, size=(S, -(-n // block), 1))  # (S, blocks, 1)
+    draws = ((starts + np.arange(block)) % n).reshape(S, -1)[:, :n]  # (S, n) circular blocks
+    shares = np.stack([np.bincount(draw, minlength=n) for draw in draws]) / n  # (S, n)
     about = signals - signals.mean(axis=0)  # (n, K)
-    offsets = shares @ about  # (STREAMS, K)
-    variances = shares @ about**2 - offsets**2  # (STREAMS, K)
+    offsets = shares @ about  # (S, K)
+    variances = shares @ about**2 - offsets**2  # (S, K)
     powers = (about**2).mean(axis=0)  # (K,)
     relative = np.divide(variances, powers, out=np.ones_like(variances), where=powers > 0.0)
     relative[:, (width - 1) // 2 : -1] = 1.0  # z̄ and C - I are not over any deviation
-    return offsets, np.sqrt(np.maximum(relative, 0.25))
+    return np.sqrt(2.0) * offsets, np.sqrt(np.maximum(relative, 0.25))
 
 
 def run(normal: Normal, signals: Array, places: Places, redrawn: tuple[Array, Array]) -> Array:
