@@ -19,6 +19,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from bench import machine
 from bench.servers import ROOT
 
 READ_GATE_SECONDS = 20.0
@@ -46,6 +47,7 @@ class Pretrained:
     row_count: int
     file_mb: float
     read_seconds: float  # from the start of the process until the rows are reduced
+    read_processor_seconds: float
     whole_seconds: float  # until the profile is stored, its errors told
     processor_seconds: float
     peak_mb: float
@@ -74,7 +76,7 @@ def measure(history: Path, row_count: int) -> Pretrained:
     store = ["--store", str(history.with_name("store"))]
     command = [sys.executable, "-m", "service.cli", "pretrain", str(history), *roles, *store]
     paths = os.pathsep.join(str(path) for path in (ROOT, ROOT / "client"))
-    begun, read_seconds = time.perf_counter(), float("nan")
+    begun, read = time.perf_counter(), (float("nan"), float("nan"))
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -85,23 +87,25 @@ def measure(history: Path, row_count: int) -> Pretrained:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("read "):
-                read_seconds = time.perf_counter() - begun
+                read = time.perf_counter() - begun, machine.cpu_seconds(process.pid)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     whole_seconds = time.perf_counter() - begun
     if process.returncode:
         raise RuntimeError(f"{history.name}: expected status 0, got {process.returncode}")
     file_mb, peak_mb = history.stat().st_size / 1e6, used.ru_maxrss * 1024 / 1e6
-    times = read_seconds, whole_seconds, used.ru_utime + used.ru_stime
+    times = *read, whole_seconds, used.ru_utime + used.ru_stime
     return Pretrained(history.suffix[1:], row_count, file_mb, *times, peak_mb)
 
 
 def show(runs: list[Pretrained]) -> None:
     """Print the runs beside their promises."""
-    table = Table("file", "rows", "MB", "s to read", "s in all", "processor s", "peak MB", "")
+    seconds = "s to read", "of a processor", "s in all", "of a processor"
+    table = Table("file", "rows", "MB", *seconds, "peak MB", "")
     for run in runs:
-        seconds = run.read_seconds, run.whole_seconds, run.processor_seconds
-        numbers = [f"{run.file_mb:.0f}", *(f"{s:.1f}" for s in seconds), f"{run.peak_mb:.0f}"]
+        read, whole = run.read_seconds, run.whole_seconds
+        taken = read, run.read_processor_seconds, whole, run.processor_seconds
+        numbers = [f"{run.file_mb:.0f}", *(f"{s:.1f}" for s in taken), f"{run.peak_mb:.0f}"]
         table.add_row(run.kind, f"{run.row_count:,}", *numbers, "ok" if run.ok else "MISSED")
     console = Console(width=100)
     console.print(table)
