@@ -1,14 +1,17 @@
 """Which features moved, which of them hurt, and in which way: by putting one thing back at a time.
 
 A window of prompts is reduced to its second moments, as the served model sees them. With
-S = E[uuᵀ] of examples, C = E[vvᵀ] of queries and tasks w ~ N(m, T), the expected error above the
-noise is, for normal rows,
+S = E[uuᵀ] of examples, C = E[vvᵀ] of queries and tasks w ~ N(m + δ, T), m the mean of the prior and
+δ the window's drift from it, the expected error above the noise is, for normal rows,
     one layer A      R = tr(TC) - 2 tr(CAST) + tr(CA(F + σ²S/M)Aᵀ),   F = E[GTG], G = UᵀU/M,
-                     F = (1 - 1/M) STS + (S tr(TS) + 2STS - 2(mᵀTm) mmᵀ)/M,  m = E[u]
-    exact inverse    R = σ² tr(C (MS + σ²T⁻¹)⁻¹)
-so R is also known for laws that never came: the window with feature j, or with the means, the
-scales, the correlations, the lengths or the queries, as in the reference. What falls is the harm of
-what was put back (docs/monitoring.md, "Attribution"). Heavy tails are what R cannot see.
+                     F = (1 - 1/M) STS + (S tr(TS) + 2STS - 2(mᵀTm) mmᵀ)/M
+                         + αSTS + β(STS + S tr(TS))/M,   with T + δδᵀ in place of T
+    exact inverse    R = σ² tr(CP) + kᵀCk,   P = (MS + σ²T⁻¹)⁻¹,   k = σ² PT⁻¹δ
+In F, m = E[u]; α and β, 0 for independent normal rows, are what `fitted` finds in the reference:
+prompts of their own scale, rows that follow each other. R is thus known for laws that never came:
+the window with feature j, or with the means, the scales, the correlations, the lengths, the queries
+or the tasks as in the reference. What falls is the harm of what was put back (docs/monitoring.md,
+"Attribution"). Heavy tails are what R cannot see.
 """
 
 from dataclasses import dataclass, replace
@@ -17,12 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.snapshot import FeatureMove
-
 Array = NDArray[np.float64]
 
-KINDS = ("mean", "scale", "correlation", "context_length", "query")
-NOTEWORTHY = 1.05  # times the reference's excess: below, there is no harm to share out
+KINDS = ("mean", "scale", "correlation", "context_length", "query", "task")
+RIDGE = 1e-6  # of the moments' trace, so that a constant coordinate has a drift of 0
+NOTEWORTHY = 1.25  # times the reference's excess: below, there is no harm to share out
 TAIL_RATIO = 1.5  # observed over expected rise, from where tails must be the cause
 
 
@@ -48,6 +50,12 @@ class Scene:
     examples: Law
     queries: Law
     length: float  # M, harmonic mean
+    drift: Array  # (p,) mean task of the window less the prior's
+
+    @classmethod
+    def without_drift(cls, examples: Law, queries: Law, length: float) -> "Scene":
+        """Return a scene whose tasks have the prior's mean."""
+        return cls(examples, queries, length, np.zeros(len(examples.mean)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class Answering:
     task_covariance: Array  # (p, p) T
     noise_variance: float  # σ²
     weights: Array | None = None  # (p, p) A of ŷ = vᵀA Uᵀr/M; None for foundation and profile
+    spread: tuple[float, float] = (0.0, 0.0)  # α, β
 
 
 class Sums(NamedTuple):
@@ -68,6 +77,8 @@ class Sums(NamedTuple):
     moments: Array  # (p, p) Σ G/M
     query_means: Array  # (p,) Σ of each prompt's mean v
     query_moments: Array  # (p, p) Σ of each prompt's mean vvᵀ
+    gaps: Array  # (p,) Σ (Uᵀr - Gm)/M, what labels say beyond the prior mean
+    squares: Array  # (p, p) Σ GG/M²
 
     def joined(self, other: "Sums") -> "Sums":
         """Return the sums of both."""
@@ -78,6 +89,8 @@ class Sums(NamedTuple):
             self.moments + other.moments,
             self.query_means + other.query_means,
             self.query_moments + other.query_moments,
+            self.gaps + other.gaps,
+            self.squares + other.squares,
         )
 
     @property
@@ -85,7 +98,10 @@ class Sums(NamedTuple):
         """The window's examples and queries."""
         n = self.prompt_count
         queries = law(self.query_means / n, self.query_moments / n)
-        return Scene(law(self.means / n, self.moments / n), queries, n / self.inverse_lengths)
+        lifted = self.moments + RIDGE * np.trace(self.moments) * np.eye(len(self.gaps))  # (p, p)
+        drift = np.linalg.solve(lifted, self.gaps)  # (p,)
+        examples = law(self.means / n, self.moments / n)
+        return Scene(examples, queries, n / self.inverse_lengths, drift)
 
 
 class Kind(NamedTuple):
@@ -96,15 +112,21 @@ class Kind(NamedTuple):
     tail_ratio: float  # observed rise of the excess over what moments explain; NaN if unknown
 
 
-def scene_sums(count: int, means: Array, grams: Array, queries: Array) -> Sums:
+def scene_sums(
+    count: int, means: Array, grams: Array, queries: Array, gaps: Array | None = None
+) -> Sums:
     """Return the sums of B prompts of M = count rows: ū (B, p), G = UᵀU (B, p, p), v (B, Q, p).
 
-    A model that centres each prompt has ū = 0; an intercept is a coordinate that is always 1.
+    gaps (B, p) is Uᵀr - Gm, what the labels say beyond the prior mean, 0 where it is not known. A
+    model that centres each prompt has ū = 0; an intercept is a coordinate that is always 1.
     """
     B, Q = queries.shape[:2]
     moments = grams.sum(axis=0) / count  # (p, p)
     query_moments = np.einsum("bqi,bqj->ij", queries, queries) / Q  # (p, p)
-    sums = means.sum(axis=0), moments, queries.mean(axis=1).sum(axis=0), query_moments
+    gap = np.zeros(means.shape[1]) if gaps is None else gaps.sum(axis=0) / count  # (p,)
+    query_means = queries.mean(axis=1).sum(axis=0)  # (p,)
+    squares = (grams @ grams).sum(axis=0) / count**2  # (p, p)
+    sums = means.sum(axis=0), moments, query_means, query_moments, gap, squares
     return Sums(float(B), B / count, *sums)
 
 
@@ -127,13 +149,36 @@ def expected_excess(answering: Answering, scene: Scene) -> float:
     T, noise, M = answering.task_covariance, answering.noise_variance, scene.length
     A = answering.weights
     if A is None:
-        return noise * float(np.trace(np.linalg.solve(M * S + noise * np.linalg.inv(T), C)))
-    m = scene.examples.mean  # (p,)
+        precision = np.linalg.inv(T)  # (p, p)
+        P = np.linalg.inv(M * S + noise * precision)  # (p, p)
+        k = noise * (P @ (precision @ scene.drift))  # (p,)
+        return noise * float(np.trace(C @ P)) + float(k @ C @ k)
+    T = T + np.outer(scene.drift, scene.drift)  # (p, p)
+    alpha, beta = answering.spread
     STS = S @ T @ S  # (p, p)
-    fourth = S * np.trace(T @ S) + 2.0 * STS - 2.0 * (m @ T @ m) * np.outer(m, m)  # (p, p)
-    F = (1.0 - 1.0 / M) * STS + fourth / M  # (p, p)
+    F = _looks(scene, T) + alpha * STS + beta / M * (STS + S * np.trace(T @ S))  # (p, p)
     seen = np.trace(C @ A @ (F + noise * S / M) @ A.T)
     return float(np.trace(T @ C) - 2.0 * np.trace(C @ A @ S @ T) + seen)
+
+
+def fitted(answering: Answering, reference: Sums) -> Answering:
+    """Return the same with α and β as in the reference, by least squares on its E[GG]."""
+    scene, eye = reference.scene, np.eye(len(reference.means))  # (p, p)
+    S = scene.examples.second_moment  # (p, p)
+    SS, M = S @ S, scene.length
+    basis = np.stack([SS.ravel(), (SS + S * np.trace(S)).ravel() / M], axis=1)  # (p², 2)
+    left = reference.squares / reference.prompt_count - _looks(scene, eye)  # (p, p)
+    alpha, beta = np.linalg.lstsq(basis, left.ravel())[0]
+    return replace(answering, spread=(float(alpha), float(beta)))
+
+
+def _looks(scene: Scene, T: Array) -> Array:
+    """Return E[GTG]/M² (p, p) of independent normal rows."""
+    S, m, M = scene.examples.second_moment, scene.examples.mean, scene.length
+    STS = S @ T @ S  # (p, p)
+    fourth = S * np.trace(T @ S) + 2.0 * STS - 2.0 * (m @ T @ m) * np.outer(m, m)  # (p, p)
+    looks: Array = (1.0 - 1.0 / M) * STS + fourth / M
+    return looks
 
 
 def harm_shares(answering: Answering, reference: Scene, now: Scene) -> Array:
@@ -148,7 +193,9 @@ def harm_shares(answering: Answering, reference: Scene, now: Scene) -> Array:
     for place in range(p):
         examples = _feature_back(now.examples, reference.examples, place)
         queries = _feature_back(now.queries, reference.queries, place)
-        back = replace(now, examples=examples, queries=queries)
+        drift = now.drift.copy()  # (p,)
+        drift[place] = reference.drift[place]
+        back = replace(now, examples=examples, queries=queries, drift=drift)
         falls[place] = max(0.0, excess - expected_excess(answering, back))
     total = falls.sum()
     return falls / total if total > 0.0 else np.full(p, np.nan)
@@ -159,8 +206,9 @@ def kind(
 ) -> Kind:
     """Return the aspect whose return to the reference lowers the excess error most.
 
-    observed_rise is the window's mean excess h - σ² over that of the reference, unclipped; where
-    moments explain less than 1/`TAIL_RATIO` of it, the kind is `tail`.
+    observed_rise is the window's mean excess h - σ² over that of the reference, unclipped. It is
+    what moments explain times what they do not; where the latter is larger, and more than
+    `TAIL_RATIO`, the kind is `tail`.
     """
     excess, normal = expected_excess(answering, now), expected_excess(answering, reference)
     tail_ratio = observed_rise * normal / max(excess, 1e-300)
@@ -171,51 +219,8 @@ def kind(
         total = sum(falls.values())
         shares = {name: fall / total for name, fall in falls.items()} if total > 0.0 else {}
     name = max(shares, key=lambda one: shares[one]) if shares else ""
-    is_tail = tail_ratio > TAIL_RATIO and observed_rise > NOTEWORTHY
+    is_tail = tail_ratio > max(TAIL_RATIO, excess / normal) and observed_rise > NOTEWORTHY
     return Kind("tail" if is_tail else name, shares, tail_ratio)
-
-
-def feature_moves(
-    reference: tuple[Array, Array], now: tuple[Array, Array], shares: Array
-) -> tuple[FeatureMove, ...]:
-    """Return every feature's move, the most harmful first, then the most moved.
-
-    reference and now are means and deviations (d,), natural units; shares (d,) of the harm.
-    """
-    rows = list(zip(*reference, *now, shares, strict=True))
-    moves = [_move(place, *(float(value) for value in row)) for place, row in enumerate(rows)]
-    return tuple(sorted(moves, key=_importance, reverse=True))
-
-
-def pooled(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array]:
-    """Return mean and deviation (d,) of all rows of prompts of counts (n,), means (n, d).
-
-    scatters (n, d) are each prompt's sums of squares about its own mean.
-    """
-    total = counts.sum()
-    mean = counts @ means / total  # (d,)
-    between = counts @ (means - mean) ** 2  # (d,)
-    return mean, np.sqrt((scatters.sum(axis=0) + between) / total)
-
-
-def _move(
-    place: int, reference_mean: float, reference_deviation: float, *rest: float
-) -> FeatureMove:
-    mean, deviation, share = rest
-    moved = mean - reference_mean
-    if reference_deviation > 0.0:
-        score = moved / reference_deviation
-    else:
-        score = float(np.copysign(np.inf, moved)) if moved else 0.0
-    return FeatureMove(place, score, mean, deviation, reference_mean, reference_deviation, share)
-
-
-def _importance(move: FeatureMove) -> tuple[float, float]:
-    """Return harm first, then the larger of the moves of mean and logarithm of the deviation."""
-    tiny = 1e-300
-    grown = np.log(max(move.deviation, tiny) / max(move.reference_deviation, tiny))
-    share = 0.0 if np.isnan(move.harm_share) else move.harm_share
-    return share, max(abs(move.score), abs(float(grown)))
 
 
 def _feature_back(now: Law, reference: Law, place: int) -> Law:
@@ -249,6 +254,8 @@ def _aspect_back(name: str, reference: Scene, now: Scene) -> Scene:
             mean = here.mean + usual.mean - there.mean  # (p,)
             moved = here.correlation + usual.correlation - there.correlation  # (p, p)
             queries = Law(mean, here.deviation * grown, _possible(moved))
+        case "task":
+            return replace(now, drift=reference.drift)
         case _:
             return replace(now, length=reference.length)
     return replace(now, examples=examples, queries=queries)

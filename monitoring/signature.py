@@ -45,7 +45,7 @@ class Ratios(NamedTuple):
     length_effect: float = UNKNOWN  # mean h₀[bucket] ÷ h₀
     clipped_share: float = UNKNOWN  # share of prompts at the clip, no ratio
     clipped_groups: int | None = None  # of how many groups those are; None if few are known
-    tail_ratio: float = UNKNOWN  # rise of the excess over what moments explain
+    has_heavy_tails: bool = False  # `monitoring.attribution.kind` is tail
     best_error: float = UNKNOWN  # h over the best possible h, by the same of the reference
 
 
@@ -58,7 +58,7 @@ def signature(ratios: Ratios) -> Signature:
     is_harmful = ratios.h > RISEN or ratios.loo > RISEN
     if ratios.clipped_share > CLIPPED_SHARE_MAX and _are_few(ratios.clipped_groups):
         return Signature.BAD_ROWS
-    if is_harmful and ratios.tail_ratio > MUCH_RISEN:
+    if is_harmful and ratios.has_heavy_tails:
         return Signature.HEAVY_TAILS
     if ratios.length_effect > RISEN and (not is_harmful or ratios.best_error < RISEN):
         return Signature.FEW_EXAMPLES

@@ -5,10 +5,10 @@ import pytest
 from monitoring.signature import Ratios, Signature, signature
 
 ROWS = [
-    (Ratios(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0, 1.0, 1.0), Signature.QUIET),
-    (Ratios(6.4, 6.3, 1.0, 1.0, 1.0, 0.02, 9, 1.0, 6.4), Signature.COVARIATE),
-    (Ratios(2.9, 2.8, 1.0, 1.0, 1.0, 0.0, 0, 1.0, 2.9), Signature.COVARIATE),
-    (Ratios(8.0, 8.2, 1.2, 2.3, 1.0, 0.3, 9, 1.0, 16.0), Signature.COVARIATE),
+    (Ratios(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0, False, 1.0), Signature.QUIET),
+    (Ratios(6.4, 6.3, 1.0, 1.0, 1.0, 0.02, 9, False, 6.4), Signature.COVARIATE),
+    (Ratios(2.9, 2.8, 1.0, 1.0, 1.0, 0.0, 0, False, 2.9), Signature.COVARIATE),
+    (Ratios(8.0, 8.2, 1.2, 2.3, 1.0, 0.3, 9, False, 16.0), Signature.COVARIATE),
     (Ratios(1.0, 2.5, 4.0, 1.3), Signature.NOISE),
     (Ratios(1.0, 1.9, 3.9, 1.3), Signature.NOISE),
     (Ratios(1.0, 2.5, 1.0, 3.8), Signature.TARGET_SCALE),
@@ -21,9 +21,9 @@ ROWS = [
     (Ratios(1.0, 1.0, 1.0, 1.0, length_effect=1.45), Signature.FEW_EXAMPLES),
     (Ratios(1.6, 1.7, 1.1, 1.0, length_effect=1.0, best_error=1.0), Signature.FEW_EXAMPLES),
     (Ratios(6.4, 6.3, 1.0, 1.0, length_effect=1.4, best_error=6.0), Signature.COVARIATE),
-    (Ratios(2.6, 1.7, 1.0, 1.0, tail_ratio=2.4), Signature.HEAVY_TAILS),
-    (Ratios(1.9, 1.7, 1.7, 1.1, tail_ratio=1.9), Signature.HEAVY_TAILS),
-    (Ratios(1.0, 1.0, 1.0, 1.0, tail_ratio=1.9), Signature.QUIET),
+    (Ratios(2.6, 1.7, 1.0, 1.0, has_heavy_tails=True), Signature.HEAVY_TAILS),
+    (Ratios(1.9, 1.7, 1.7, 1.1, has_heavy_tails=True), Signature.HEAVY_TAILS),
+    (Ratios(1.0, 1.0, 1.0, 1.0, has_heavy_tails=True), Signature.QUIET),
     (Ratios(1.2, 1.1, 1.0, 0.3), Signature.SIGNAL_SHRANK),
     (Ratios(1.0, 0.7, 0.9, 0.3), Signature.SIGNAL_SHRANK),
     (Ratios(5.0, 5.0, 1.0, 1.0, clipped_share=0.2, clipped_groups=2), Signature.BAD_ROWS),
