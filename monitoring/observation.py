@@ -80,4 +80,5 @@ def sums_of(served: Served) -> Sums:
         means = np.zeros(served.products.shape)  # (B, p)
     else:
         means = served.gram[:, 0] / served.count  # (B, p)
-    return scene_sums(served.count, means, served.gram, served.queries)
+    gaps = served.products - served.gram @ served.prior_mean  # (B, p)
+    return scene_sums(served.count, means, served.gram, served.queries, gaps)

@@ -24,7 +24,9 @@ Array = NDArray[np.float64]
 SHAPES: dict[str, tuple[int | str, ...]] = {
     "single": (5,),
     "clip_means": (2,),
-    "basis": ("p", "p"),
+    **{f"scene.{one}": () for one in ("prompt_count", "inverse_lengths")},
+    **{f"scene.{one}": ("p",) for one in ("means", "query_means", "gaps")},
+    **{f"scene.{one}": ("p", "p") for one in ("moments", "query_moments", "squares")},
     **{f"baselines.{one}": ("k",) for one in ("lengths", "counts", *Observations._fields[1:])},
     **{f"normal.{one}": ("d",) for one in ("mean", "deviation")},
     "normal.whitening": ("d", "r"),
@@ -146,12 +148,13 @@ class Reference:
         """Return the reference of some arrays; raise ValueError where they are none."""
         check_arrays(arrays)
         noise, features, groups, rows, window = arrays["single"].tolist()
+        prompts, lengths, *moments = (arrays[f"scene.{name}"] for name in Sums._fields)
         return cls(
             Baselines(*(arrays[f"baselines.{one.name}"] for one in fields(Baselines))),
             arrays["clip_means"],
             noise,
             *(int(features), int(groups), int(rows), int(window)),
-            arrays["basis"],
+            Sums(float(prompts), float(lengths), *moments),
             Normal.from_arrays(_below(arrays, "normal.")),
             Calibration.from_arrays(_below(arrays, "combo.")),
         )

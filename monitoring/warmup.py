@@ -9,9 +9,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring.attribution import Sums
 from monitoring.baseline import PROMPTS_MIN, Quiet, Unfit, build
 from monitoring.harm import Served
-from monitoring.observation import Observations
+from monitoring.observation import Observations, sums_of
 from monitoring.reference import Reference
 
 Array = NDArray[np.float64]
@@ -29,7 +30,7 @@ class _Collected:
         self.covariates: list[Array] = []
         self.numbers = 0
         self._prompts_of: Counter[int] = Counter()  # by working coordinates p
-        self._second_moments: dict[int, Array] = {}  # by p the sum of G/M (p, p)
+        self._scenes: dict[int, Sums] = {}  # by p
         self._noise = 0.0  # sum of σ²
 
     def add(self, observed: Observations, served: Served, x: Array) -> None:
@@ -38,17 +39,16 @@ class _Collected:
         self.observed.append(observed)
         self.covariates += list(rows)
         self.numbers += rows.size
-        p = served.gram.shape[1]
-        moment = served.gram.sum(axis=0) / served.count  # (p, p)
-        self._second_moments[p] = self._second_moments.get(p, 0.0) + moment
+        p, scene = served.gram.shape[1], sums_of(served)
+        self._scenes[p] = self._scenes[p].joined(scene) if p in self._scenes else scene
         self._prompts_of[p] += len(rows)
         self._noise += served.noise_variance * len(rows)
 
     def quiet(self) -> Quiet:
-        """Return the prompts; where lengths differ in their coordinates, most decide the basis."""
-        p = self._prompts_of.most_common(1)[0][0]
+        """Return the prompts; where lengths differ in their coordinates, most decide the scene."""
+        scene = self._scenes[self._prompts_of.most_common(1)[0][0]]
         noise = self._noise / len(self.covariates)
-        return Quiet(Observations.joined(self.observed), self.covariates, basis, noise)
+        return Quiet(Observations.joined(self.observed), self.covariates, scene, noise)
 
 
 class Warmup:
