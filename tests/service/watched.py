@@ -1,0 +1,69 @@
+"""Stores of profiles that bring their reference, and prompts for them."""
+
+import time
+from dataclasses import replace
+from functools import lru_cache
+
+from model.features import Number
+from model.manifest import Feature, FeatureSchema, Label
+from model.schema import Column, Schema
+from model.store import Store
+from service.profile_fit import Fitted
+from service.reference_fit import watched_profile
+from sonoba.v1 import predictor_pb2_grpc
+from tests.model import profiles, versions
+from tests.service.asking import COLUMNS, asking
+
+NAME = "tasks"
+
+
+@lru_cache
+def fitted():
+    """Return a profile with the reference of its history."""
+    return watched_profile(Fitted(profiles.learnt()), profiles.history(), seed=0)
+
+
+def save(folder, name=NAME, found=None, **arrays):
+    """Store a profile under a name, some of its arrays replaced."""
+    found = found or fitted()
+    schema = FeatureSchema(
+        features=tuple(Feature(name=n, unit="", mean=0.0, deviation=1.0) for n in COLUMNS),
+        label=Label(name="y", unit="", mean=0.0, deviation=1.0),
+        sources=tuple(Number(name=n) for n in COLUMNS),
+        hash=Schema(tuple(Column(n, "") for n in COLUMNS)).hash,
+    )
+    update = {"feature_schema": schema, "feature_count": len(COLUMNS)}
+    draft = versions.a_draft(name)
+    monitoring = "" if found.reference is None else found.reference.id
+    known = draft.reference.model_copy(update={"monitoring": monitoring})
+    draft = draft.model_copy(update={**update, "reference": known})
+    named = {f"monitoring.{key}": value for key, value in arrays.items()}
+    kept = {key: value for key, value in (found.arrays() | named).items() if value is not None}
+    Store(folder).save(draft, kept)
+    return folder
+
+
+def provisional():
+    """Return the same profile, learnt from fewer groups."""
+    return replace(fitted(), parameters=replace(fitted().parameters, group_count=5))
+
+
+def unwatched():
+    """Return the same profile without its reference."""
+    return replace(fitted(), reference=None)
+
+
+def request(block, place=0, model=NAME, **fields):
+    x, y = block.context
+    return asking(x[place], y[place], block.queries[place], model=model, **fields)
+
+
+def wait(condition, seconds=30.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never came true"
+        time.sleep(0.01)
+
+
+def stub_of(channel):
+    return predictor_pb2_grpc.PredictorStub(channel)
