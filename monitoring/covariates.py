@@ -185,11 +185,27 @@ def _whitening(prompts: Sequence[Array]) -> tuple[Array, Array, Array]:
     deviation[deviation <= 1e-14 * np.abs(mean)] = 0.0  # what rounding makes of a constant
     if not deviation.any():
         raise ValueError("prompts: expected a feature that varies, got constants alone")
-    scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0.0)
-    u = (rows - mean) * scale  # (N, d)
-    values, vectors = np.linalg.eigh(u.T @ u / len(u))  # (d,), (d, d)
-    kept = values > SMALLEST_SHARE * values[-1]  # (d,)
-    return mean, deviation, scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
+    varies = deviation > 0.0  # (d,)
+    u = (rows[:, varies] - mean[varies]) / deviation[varies]  # (N, v)
+    directions = _directions(u.T @ u / len(u))  # (v, r)
+    whitening = np.zeros((len(mean), directions.shape[1]))  # (d, r)
+    whitening[varies] = directions / deviation[varies, None]
+    return mean, deviation, whitening
+
+
+def _directions(correlation: Array) -> Array:
+    """Return the whitening (v, r) of features (v,) of unit variance.
+
+    Turned away from the eigenvectors, to the features where no direction is dropped: these gather
+    all that is uncertain of r²/2 moments in r variances, and fresh rows would look shifted there.
+    """
+    values, vectors = np.linalg.eigh(correlation)  # (v,), (v, v)
+    kept = values > SMALLEST_SHARE * values[-1]  # (v,)
+    basis, r = vectors[:, kept], int(kept.sum())  # (v, r)
+    any_turn = np.linalg.qr(np.random.default_rng(0).normal(size=(r, r)))[0]  # (r, r)
+    turn = basis.T if kept.all() else any_turn  # (r, r)
+    directions: Array = basis / np.sqrt(values[kept]) @ turn
+    return directions
 
 
 def _variances(values: Array, counts: Array, own: Array) -> tuple[Array, Array]:

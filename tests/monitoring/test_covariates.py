@@ -150,3 +150,15 @@ def test_statistics_keep_the_order_of_prompts_of_several_lengths():
 def test_too_few_prompts_and_constants_are_refused(prompts, complaint):
     with pytest.raises(ValueError, match=complaint):
         Normal.fit(prompts)
+
+
+@pytest.mark.parametrize("with_copy", [False, True])
+def test_no_direction_gathers_what_the_reference_leaves_uncertain(with_copy):
+    rng = np.random.default_rng(12)
+    prompts = rng.normal(size=(100, 20, 30))  # 2000 rows: eigenvalues of their covariance ± 25 %
+    fresh = rng.normal(size=(2000, 20, 30))
+    if with_copy:
+        prompts, fresh = (np.concatenate([x, x[:, :, :1]], axis=2) for x in (prompts, fresh))
+    moments = prompt_statistics(Normal.fit(list(prompts)), fresh)[1].mean(axis=0)
+
+    assert np.abs(np.diag(moments) - 1.0).max() < 4.5 * np.sqrt(2.0 / 2000)
