@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from model.answer import Answer, Caution
 from model.detectors import (
     Finding,
     conditional,
@@ -18,6 +19,7 @@ from model.detectors import (
 )
 from model.explain import Smoother
 from model.moments import Moments
+from model.profile_doubts import doubted, limits_of
 from model.profile_range import (
     STATISTICS,
     broken_kinds,
@@ -295,6 +297,23 @@ def test_whole_numbers_that_are_not_whole_give_a_swap_away():
     assert broken_kinds(block, reference) == []
     assert flagged(findings) == set(range(len(x)))
     assert findings[0].sentence.startswith("feature 'visitors': expected whole numbers, got 0.")
+
+
+def test_a_number_of_another_kind_is_said_where_no_statistic_is_strange():
+    reference, _, _ = fitted()
+    block, _ = shops(13)
+    wrong = changed(block, x=block.context.x[..., [0, 2, 1]], queries=block.queries[..., [0, 2, 1]])
+    B, Q = block.queries.shape[:2]
+    answer = Answer(np.zeros((B, Q)), bytearray(B), bytearray(B))
+    never = limits_of([(block.example_count, np.full(10, np.inf))])
+
+    clean = doubted(answer, block, reference, smoother_of(block), never)
+    told = doubted(answer, wrong, reference, smoother_of(wrong), never)
+
+    assert list(clean.warned) == []
+    assert [one.prompt for one in told.warned] == list(range(B))
+    assert {one.caution for one in told.warned} == {Caution.OUT_OF_PROFILE_RANGE}
+    assert "'visitors': expected whole numbers" in told.warned[0].sentence
 
 
 def test_the_ten_statistics_are_their_formulas():
