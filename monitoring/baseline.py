@@ -62,39 +62,37 @@ def build(
 
     rows_per_alarm is how many quiet rows the covariates' alarm may take for one false call.
     """
-    observed = quiet.observed
     d = quiet.covariates[0].shape[1] if quiet.covariates else 0
     _check(quiet, kind, d, prompts_min)
+    try:
+        made = _made(quiet, d, seed, window_prompts, rows_per_alarm)
+        check_arrays(made.to_arrays())
+    except ValueError as error:  # constants alone, or numbers beyond all measure
+        raise Unfit(str(error)) from None
+    return made
+
+
+def _made(quiet: Quiet, d: int, seed: int, window_prompts: int, rows_per_alarm: int) -> Reference:
+    """Return the reference of prompts of d features that were checked."""
+    observed = quiet.observed
     baselines = _baselines(observed)
     if not all((getattr(baselines, name) > 0.0).all() for name in ("predicted", "loo", "ridge")):
         raise Unfit("expected errors above 0, got none: there is nothing that could double")
     clip_means = _clip_means(baselines, observed)
-    u = _over(baselines, clip_means, observed)
-    window = _window(u.clipped, observed.counts, window_prompts, d, seed)
-    try:
-        normal = Normal.fit(quiet.covariates)
-        logs = np.log(observed.predicted)  # (P,)
-        calibration = calibrate(normal, quiet.covariates, rows_per_alarm, seed, logs)
-    except ValueError as error:  # constants alone
-        raise Unfit(str(error)) from None
-    groups = 0 if quiet.groups is None else len(np.unique(quiet.groups))
-    made = Reference(
+    u = _over(baselines, clip_means, observed).clipped  # (P, 2)
+    normal, logs = Normal.fit(quiet.covariates), np.log(observed.predicted)
+    return Reference(
         baselines=baselines,
         clip_means=clip_means,
         noise_variance=quiet.noise_variance,
         feature_count=d,
-        group_count=groups,
+        group_count=0 if quiet.groups is None else len(np.unique(quiet.groups)),
         row_count=int(observed.counts.sum()),
-        window_prompts=window,
+        window_prompts=_window(u, observed.counts, window_prompts, d, seed),
         scene=quiet.scene,
         normal=normal,
-        calibration=calibration,
+        calibration=calibrate(normal, quiet.covariates, rows_per_alarm, seed, logs),
     )
-    try:
-        check_arrays(made.to_arrays())
-    except ValueError as error:
-        raise Unfit(str(error)) from None
-    return made
 
 
 def _check(quiet: Quiet, kind: str, d: int, prompts_min: int) -> None:

@@ -7,16 +7,19 @@ without a reference collects its first prompts (`monitoring.warmup`).
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.baseline import PROMPTS_MIN
+from monitoring.causes import Causes
 from monitoring.gate import Inflated, Window, clipped
 from monitoring.levels import WINDOW_PROMPTS
 from monitoring.observation import Observations, observe
 from monitoring.reference import Reference
-from monitoring.snapshot import Level, Snapshot
+from monitoring.signature import UNKNOWN, Ratios, signature
+from monitoring.snapshot import CHANNELS, Level, Snapshot
 from monitoring.warmup import Warmup
 from monitoring.watch import Seen, Summary, Watch
 
@@ -34,7 +37,7 @@ REASONS = (
     "schema",
     "tenant_share",
 )
-NO_LEVEL = Level(float("nan"), float("nan"), float("nan"), 0)
+NO_LEVEL = Level(UNKNOWN, UNKNOWN, UNKNOWN, 0)
 
 
 class Monitor:
@@ -102,6 +105,22 @@ class Monitor:
             with self.lock:
                 self.watch = Watch(reference)
 
+    def diagnosed(self) -> Snapshot:
+        """Return what is known now, with what moved and why: it may take a tenth of a second."""
+        found = self.snapshot()
+        with self.lock:
+            watch = self.watch
+            if watch is None or found.is_warming:
+                return found
+            causes, means = watch.recent.causes(), watch.window_means()
+        return replace(
+            found,
+            direction_shares=causes.direction_shares,
+            features=causes.features,
+            kind=causes.kind,
+            signature=signature(_ratios(found, means, causes)).name,
+        )
+
     def snapshot(self) -> Snapshot:
         """Return what is known now."""
         with self._skip_lock:
@@ -111,7 +130,6 @@ class Monitor:
             levels = self._early.levels() if watch is None else watch.levels()
             means = {} if watch is None else watch.window_means()
             channels = {} if watch is None else watch.combo.channels
-            nan = float("nan")
             return Snapshot(
                 model=self.model,
                 version=self.version,
@@ -121,15 +139,31 @@ class Monitor:
                 row_count=self._row_count,
                 levels=levels,
                 loo_ratio=levels.get("loo", NO_LEVEL).mean,
-                ridge_ratio=means.get("ridge", nan),
-                label_power_ratio=means.get("label_power", nan),
-                length_effect=means.get("length_effect", nan),
-                clipped_share=means.get("at_clip", nan),
-                info_score=nan if watch is None else watch.combo.score,
+                ridge_ratio=means.get("ridge", UNKNOWN),
+                label_power_ratio=means.get("label_power", UNKNOWN),
+                length_effect=means.get("length_effect", UNKNOWN),
+                clipped_share=means.get("at_clip", UNKNOWN),
+                info_score=UNKNOWN if watch is None else watch.combo.score,
                 info_channels=channels,
                 skipped=skipped,
                 last_update_seconds=self._updated_seconds,
             )
+
+
+def _ratios(found: Snapshot, means: dict[str, float], causes: Causes) -> Ratios:
+    """Return what the signature is read from."""
+    h, loo = (found.levels.get(channel, NO_LEVEL) for channel in CHANNELS)
+    return Ratios(
+        h=h.gate,
+        loo=loo.gate,
+        ridge=found.ridge_ratio,
+        label_power=found.label_power_ratio,
+        length_effect=found.length_effect,
+        clipped_share=found.clipped_share,
+        has_heavy_tails=causes.kind == "tail",
+        best_error=h.clipped_mean / means["best"] if means.get("best") else UNKNOWN,
+        explained=causes.explained,
+    )
 
 
 def _finite(observed: Observations, has_rows: bool) -> NDArray[np.bool_]:

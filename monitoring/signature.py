@@ -13,6 +13,7 @@ MUCH_RISEN = 1.5  # ridge and label power, which carry no bound
 SHRUNK = 1.0 / MUCH_RISEN
 CLIPPED_SHARE_MAX = 0.05
 FEW_GROUPS = 3
+EXPLAINED_SHARE = 0.5  # of the rise of the error, from where the mean task is its cause
 UNKNOWN = float("nan")
 
 
@@ -25,6 +26,7 @@ class Signature(Enum):
     FEW_EXAMPLES = "prompts bring fewer examples, or less varied ones: no method could do better"
     COVARIATE = "the covariates moved to where this model answers badly"
     QUERY_ONLY = "queries lie further out than the examples that should explain them"
+    RELATION = "labels follow the features in another way than they did: look for a wrong column"
     NOISE = "labels are noisier: retraining cannot help"
     TARGET_SCALE = "targets are on another scale; the relative error is what it was"
     SIGNAL_SHRANK = "labels vary less than they did, so the same error weighs more"
@@ -47,6 +49,7 @@ class Ratios(NamedTuple):
     clipped_groups: int | None = None  # of how many groups those are; None if few are known
     has_heavy_tails: bool = False  # `monitoring.attribution.kind` is tail
     best_error: float = UNKNOWN  # h over the best possible h, by the same of the reference
+    explained: float = UNKNOWN  # error by moments and mean task alone, over the reference's
 
 
 def signature(ratios: Ratios) -> Signature:
@@ -81,7 +84,12 @@ def _answers_worse(ratios: Ratios) -> Signature:
 
 
 def _labels_changed(ratios: Ratios) -> Signature:
-    """Return the cause where only the leave-one-out error rose; a flat ridge accuses the model."""
+    """Return the cause where only the leave-one-out error rose; a flat ridge accuses the model.
+
+    A prior that is wrong on average explains what noise cannot.
+    """
+    if ratios.explained - 1.0 > EXPLAINED_SHARE * (ratios.loo - 1.0):
+        return Signature.RELATION
     risen = {Signature.NOISE: ratios.ridge, Signature.TARGET_SCALE: ratios.label_power}
     known = {name: ratio for name, ratio in risen.items() if ratio > MUCH_RISEN}
     return max(known, key=lambda name: known[name], default=Signature.COVARIATE)

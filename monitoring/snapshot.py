@@ -51,7 +51,8 @@ class Snapshot:
     info_channels: dict[str, float] = field(default_factory=dict)
     direction_shares: tuple[float, ...] = ()  # of the excess error, by direction, sum 1
     features: tuple[FeatureMove, ...] = ()  # most harmful or most moved first
-    kind: str = ""  # mean, scale, correlation, context_length, query, tail; empty when nothing
+    kind: str = ""  # mean, scale, correlation, context_length, query, task, tail; or empty
+    signature: str = ""  # what the ratios say together (monitoring.signature); empty until warm
     skipped: dict[str, int] = field(default_factory=dict)  # prompts left out, by reason
     queue_prompts: int = 0
     last_update_seconds: float = 0.0  # Unix time

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring.causes import RecentCauses
 from monitoring.combo import Combo
-from monitoring.covariates import prompt_statistics, summary_statistics
+from monitoring.covariates import Normal, prompt_statistics, summary_statistics
 from monitoring.gate import Inflated, Window
 from monitoring.harm import Served, excess_by_direction
 from monitoring.levels import DEVIATIONS_MAX, RATIO_MAX
@@ -21,6 +22,7 @@ from monitoring.totals import RATIO_BUCKETS, Released, Totals
 Array = NDArray[np.float64]
 
 DIRECTIONS_MAX = 32
+POWER_MAX = 1e6  # of a prompt's rows, reference variances: beyond, it says nothing of a cause
 OTHERS = ("ridge", "label_power", "best", "length_effect", "at_clip", "tail_share")
 
 
@@ -57,8 +59,10 @@ class Watch:
         self.reference = reference
         p = reference.basis.shape[1]
         self.direction_count = min(p, DIRECTIONS_MAX)
+        self._turn = _turn(reference.normal)
         self.released = Released(self.direction_count)
         self.combo = Combo(reference.normal, reference.calibration)
+        self.recent = RecentCauses(reference)
         self._window = Window(reference.feature_count, reference.window_prompts, len(OTHERS))
 
     def observe(self, seen: Seen, observed: Observations) -> None:
@@ -76,8 +80,23 @@ class Watch:
         effect = reference.length_effect(observed.counts)  # (B,)
         self._window.add(self._inflated(observed, over, effect, tails), served.count)
         totals = _totals(observed, over, effect, reference, self.direction_count)
-        self._add_directions(totals, means, self._excess(served))
+        excess = self._excess(served)  # (B, D)
+        self._add_directions(totals, means, excess)
         self.released.add(totals)
+        self._remember(seen, observed, excess, moments)
+
+    def _remember(self, seen: Seen, observed: Observations, excess: Array, moments: Array) -> None:
+        """Keep what causes are read from, of prompts that are not beyond all measure."""
+        power = np.trace(moments, axis1=1, axis2=2)  # (B,)
+        sane = np.flatnonzero(power < POWER_MAX * moments.shape[1])
+        if len(sane):
+            part, x = seen.take(sane), seen.take(sane).covariates
+            if isinstance(x, Summary):
+                means, scatters = x.mean, np.diagonal(x.scatter, axis1=1, axis2=2)  # (B, d) each
+            else:
+                means = x.mean(axis=1)  # (B, d)
+                scatters = ((x - means[:, None]) ** 2).sum(axis=1)  # (B, d)
+            self.recent.add(part.served, means, scatters, excess[sane], observed.predicted[sane])
 
     def _inflated(
         self, observed: Observations, over: Inflations, effect: Array, tails: Array
@@ -106,9 +125,9 @@ class Watch:
         return np.minimum(np.nan_to_num(excess_by_direction(served, basis)), most)  # (B, D)
 
     def _add_directions(self, totals: Totals, means: Array, excess: Array) -> None:
-        """Add z̄ and the excess along the first directions; fewer may vary than there are."""
+        """Add z̄ of the first features, whitened, and the excess along the first directions."""
         D = min(self.direction_count, means.shape[1])
-        z = means[:, ::-1][:, :D]  # (B, D) the largest variance first
+        z = (means @ self._turn)[:, :D]  # (B, D)
         z = np.nan_to_num(z).clip(-DEVIATIONS_MAX, DEVIATIONS_MAX)  # (B, D)
         totals.directions[0, :D] = np.maximum(z, 0.0).sum(axis=0)
         totals.directions[1, :D] = np.maximum(-z, 0.0).sum(axis=0)
@@ -127,6 +146,18 @@ class Watch:
         with np.errstate(invalid="ignore"):
             means = sums / known.sum(axis=0)  # (6,)
         return dict(zip(OTHERS, means.tolist(), strict=True))
+
+
+def _turn(normal: Normal) -> Array:
+    """Return the rotation (r, r) of whitened rows to the reference's own directions.
+
+    Columns go from the largest variance to the smallest; signs are fixed, so that replicas agree.
+    """
+    scaled = normal.deviation[:, None] * normal.whitening  # (d, r) rows in deviations to z
+    turn = np.linalg.svd(scaled, full_matrices=False)[2][::-1].T  # (r, r)
+    largest = np.abs(turn).argmax(axis=0)  # (r,)
+    signs = np.sign(turn[largest, np.arange(len(turn))])  # (r,)
+    return np.asarray(turn * signs)
 
 
 def _totals(

@@ -10,6 +10,7 @@ from model.estimator import Estimating
 from monitoring.exporter import MonitorCollector
 from monitoring.monitor import Monitor
 from monitoring.reference import Reference
+from monitoring.snapshot import Snapshot
 from service.settings import Settings
 from service.shift import Trusted
 from service.watching import Budget, Watching
@@ -21,6 +22,11 @@ class Monitors(NamedTuple):
     by_model: dict[str, Monitor]
     watching: Watching
     collector: MonitorCollector
+
+    def diagnosed(self, name: str) -> Snapshot | None:
+        """Return what is known of one model with causes; None where it is not watched."""
+        monitor = self.by_model.get(name)
+        return None if monitor is None else monitor.diagnosed()
 
     def trusted(self, harmed: Callable[[str], bool]) -> Trusted:
         """Return what calls are told of models; `harmed` says where a harmful shift is open."""

@@ -98,6 +98,7 @@ class Server:
             lambda: [by_model[one.name].snapshot() for one in artifacts if one.name in by_model],
             calls,
             artifacts,
+            diagnosed=self._monitors.diagnosed,
             page_names=settings.page_names,
             keep_seconds=settings.monitor_hold_seconds,
         )

@@ -38,12 +38,17 @@ class Status:
         calls: Sequence[MethodTally],
         artifacts: Sequence[Artifact],
         *,
+        diagnosed: Callable[[str], Snapshot | None] | None = None,
         page_names: bool = False,
         keep_seconds: float = KEEP_SECONDS,
         step_seconds: float = STEP_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take what to ask; `page_names` shows names and values of features, `clock` Unix time."""
+        """Take what to ask, and what to ask in detail of one model, by its name.
+
+        `page_names` shows names and values of features, `clock` is Unix time.
+        """
+        self._diagnosed = diagnosed
         self._monitors, self._calls, self._artifacts = monitors, calls, artifacts
         self._page_names, self._keep_seconds, self._clock = page_names, keep_seconds, clock
         self._lock = threading.Lock()
@@ -76,7 +81,7 @@ class Status:
             "kind": kind_of(shown),
             **series(points, shown.name),
             "models": models(self._artifacts, snapshots),
-            **self._details(shown, snapshots.get(shown.name)),
+            **self._details(shown, self._detailed(shown.name) or snapshots.get(shown.name)),
             "last_evaluation": None,
             "replicas": 1,
         }
@@ -85,6 +90,9 @@ class Status:
         """Return the model of a name; of none, the first."""
         named = {artifact.name: artifact for artifact in self._artifacts}
         return named[model] if model else self._artifacts[0]
+
+    def _detailed(self, model: str) -> Snapshot | None:
+        return None if self._diagnosed is None else self._diagnosed(model)
 
     def _details(self, shown: Artifact, snapshot: Snapshot | None) -> Section:
         """Return the score of the model shown, and what moved it."""

@@ -56,7 +56,7 @@ def series(points: Sequence[Point], model: str) -> Section:
 def attribution(snapshot: Snapshot | None, names: Sequence[str] | None) -> Section:
     """Return what moved and what hurts; without `names` no name and no value of a feature."""
     if snapshot is None:
-        return {"moved": [], "directions": [], "shift_kind": "", "skipped": {}}
+        return {"moved": [], "directions": [], "shift_kind": "", "signature": "", "skipped": {}}
     shares = sorted(enumerate(snapshot.direction_shares), key=lambda pair: -pair[1])
     return {
         "moved": [_moved(feature, names) for feature in snapshot.features[:SHOWN_COUNT]],
@@ -64,6 +64,7 @@ def attribution(snapshot: Snapshot | None, names: Sequence[str] | None) -> Secti
             {"place": place, "harm_share": plain(share)} for place, share in shares[:SHOWN_COUNT]
         ],
         "shift_kind": snapshot.kind,
+        "signature": snapshot.signature,
         "skipped": dict(snapshot.skipped),
     }
 

@@ -119,7 +119,32 @@ const TEXTS = {
   kind_correlation: ["correlation", "相関"],
   kind_context_length: ["number of examples", "事例の数"],
   kind_query: ["queries", "クエリ"],
+  kind_task: ["how labels follow the columns", "列とラベルの関係"],
   kind_tail: ["outliers", "外れ値"],
+  sign_BAD_ROWS: ["A few sources send wild rows.", "一部の送信元が異常な行を送っています。"],
+  sign_HEAVY_TAILS: ["Single rows lie far out.", "極端に離れた行が混ざっています。"],
+  sign_FEW_EXAMPLES: [
+    "Prompts bring fewer or less varied examples.",
+    "事例が少ないか、偏っています。",
+  ],
+  sign_COVARIATE: [
+    "The columns moved to where this model answers badly.",
+    "列の分布が、このモデルの苦手な範囲に移りました。",
+  ],
+  sign_QUERY_ONLY: [
+    "Queries lie outside the examples sent with them.",
+    "クエリが、一緒に送られた事例の範囲から外れています。",
+  ],
+  sign_RELATION: [
+    "Labels follow the columns in another way: look for a wrong column.",
+    "列とラベルの関係が変わりました。誤った列がないか確認してください。",
+  ],
+  sign_NOISE: [
+    "Labels are noisier, or depend on something that is no column.",
+    "ラベルのばらつきが増えたか、列にない要因に左右されています。",
+  ],
+  sign_TARGET_SCALE: ["Labels are on another scale.", "ラベルの尺度が変わりました。"],
+  sign_SIGNAL_SHRANK: ["Labels vary less than before.", "ラベルの変動が以前より小さくなりました。"],
 
   models: ["Models", "モデル"],
   model: ["Model", "モデル"],
@@ -269,8 +294,10 @@ function share(value) {
 }
 
 function showMoved(status) {
-  const { moved, directions, shift_kind: kind } = status;
-  const note = kind ? text("movedKind", { kind: label("kind", kind) }) : "";
+  const { moved, directions, shift_kind: kind, signature } = status;
+  const sign = `sign_${signature}` in TEXTS ? [text(`sign_${signature}`)] : [];
+  const change = kind && signature !== "QUIET" ? [text("movedKind", { kind: label("kind", kind) })] : [];
+  const note = [...sign, ...change].join(" ");
   const none = text(isKnown(status.score) ? "movedNone" : "unmeasured");
   write(find("moved-note"), moved.length ? note : none);
   const hasValues = moved.some((one) => isKnown(one.mean));

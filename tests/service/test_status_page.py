@@ -23,8 +23,8 @@ PAGE = Path(service.__file__).with_name("page")
 UPLOT = "uplot@1.6.32"
 KEYS = {
     *("answer", "reason", "since", "now", "score", "lines", "model", "version", "kind"),
-    *("time", "series", "models", "moved", "directions", "shift_kind", "skipped"),
-    *("last_evaluation", "replicas"),
+    *("time", "series", "models", "moved", "directions", "shift_kind", "signature"),
+    *("skipped", "last_evaluation", "replicas"),
 }
 
 
