@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 SMALLEST_SHARE = 1e-9  # of the largest variance of a direction: below, it is rounding
+DIRECTIONS_MAX = 64  # of the largest variance: their moments grow with the square of their number
 TAIL_SHARE = 0.01  # of the reference's rows outside the tail radius
 LENGTH_SPREAD = 1.5  # longest ÷ shortest prompt, from where the two variances can be told apart
 SMALLEST_VARIANCE = 1e-12  # of a statistic of whitened rows
@@ -74,7 +75,7 @@ class Normal:
 
     @property
     def dropped_count(self) -> int:
-        """How many directions hardly vary in the reference and are not watched."""
+        """How many directions are not watched: they hardly vary, or others vary more."""
         return len(self.mean) - len(self.mean_between)
 
     def mean_deviation(self, count: float) -> Array:
@@ -201,6 +202,7 @@ def _directions(correlation: Array) -> Array:
     """
     values, vectors = np.linalg.eigh(correlation)  # (v,), (v, v)
     kept = values > SMALLEST_SHARE * values[-1]  # (v,)
+    kept[:-DIRECTIONS_MAX] = False
     basis, r = vectors[:, kept], int(kept.sum())  # (v, r)
     any_turn = np.linalg.qr(np.random.default_rng(0).normal(size=(r, r)))[0]  # (r, r)
     turn = basis.T if kept.all() else any_turn  # (r, r)

@@ -162,3 +162,18 @@ def test_no_direction_gathers_what_the_reference_leaves_uncertain(with_copy):
     moments = prompt_statistics(Normal.fit(list(prompts)), fresh)[1].mean(axis=0)
 
     assert np.abs(np.diag(moments) - 1.0).max() < 4.5 * np.sqrt(2.0 / 2000)
+
+
+def test_of_many_features_the_directions_that_vary_most_are_watched():
+    rng = np.random.default_rng(0)
+    spread = np.concatenate([np.full(60, 3.0), np.full(40, 0.5)])
+    shared = rng.normal(size=(60, 50, 1))
+    prompts = list(rng.normal(size=(60, 50, 100)) * spread + 5.0 * shared)
+
+    normal = Normal.fit(prompts)
+    z = np.concatenate(prompts) - normal.mean
+    z = z @ normal.whitening
+
+    assert normal.whitening.shape == (100, 64)
+    assert normal.dropped_count == 36
+    np.testing.assert_allclose(z.T @ z / len(z), np.eye(64), atol=1e-9)
