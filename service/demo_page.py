@@ -22,8 +22,8 @@ _PAGE = Template("""<!doctype html>
   img { width: 100%; height: auto; margin: 1rem 0; }
   .wide { overflow-x: auto; }
   table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
-          font-size: .95rem; }
-  th, td { text-align: right; padding: .45rem .6rem; border-bottom: 1px solid #d9dce0;
+          font-size: .88rem; }
+  th, td { text-align: right; padding: .45rem .4rem; border-bottom: 1px solid #d9dce0;
            white-space: nowrap; }
   th { font-weight: 600; border-bottom: 2px solid #1f2328; }
   td.best { font-weight: 700; }
