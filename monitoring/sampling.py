@@ -6,11 +6,9 @@ so what is kept is at any time a uniform random sample of all that came since th
 
 import random
 import threading
-from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 Prompt = TypeVar("Prompt")
 
@@ -29,29 +27,37 @@ class Sampler(Generic[Prompt]):
     def __init__(self, capacity: int) -> None:
         self._lock = threading.Lock()
         self._capacity = capacity
+        self._random = np.random.default_rng()
         self._kept: list[tuple[float, Prompt]] = []
         self._line, self._came, self._left_out = 1.0, 0, 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def draw(self, count: int) -> NDArray[np.intp] | Sequence[int]:
-        """Count prompts that come, and return which of them should be offered."""
+    def draw(self, count: int) -> list[tuple[int, float]]:
+        """Count prompts that come; return which of them to offer, each with its number."""
         with self._lock:
             self._came += count
-            if self._line >= 1.0:
-                return range(count)
-            if count == 1:
-                drawn: NDArray[np.intp] | Sequence[int] = (0,) * (random.random() < self._line)
-            else:
-                drawn = np.flatnonzero(np.random.default_rng().random(count) < self._line)
+            if count == 1:  # the common case, without the cost of arrays
+                if (number := random.random()) < self._line:
+                    return [(0, number)]
+                self._left_out += 1
+                return []
+            numbers = self._random.random(count)  # (count,)
+            drawn = np.flatnonzero(numbers < self._line)  # (n,)
+            if len(drawn) > self._capacity:  # the others would have to go
+                lowest = np.argpartition(numbers[drawn], self._capacity - 1)[: self._capacity]
+                drawn = np.sort(drawn[lowest])  # (capacity,)
             self._left_out += count - len(drawn)
-            return drawn
+        return list(zip(drawn.tolist(), numbers[drawn].tolist(), strict=True))
 
-    def offer(self, prompt: Prompt) -> None:
-        """Keep a prompt that was drawn; another may have to go for it."""
+    def offer(self, prompt: Prompt, number: float) -> None:
+        """Keep a prompt that was drawn with its number; another may have to go for it."""
         with self._lock:
-            self._kept.append((random.random() * self._line, prompt))
+            if number >= self._line:  # it fell while the prompt was on its way
+                self._left_out += 1
+                return
+            self._kept.append((number, prompt))
             if len(self._kept) > 2 * self._capacity:
                 self._shrink()
 

@@ -109,22 +109,23 @@ class Watching:
         if len(modes) == 1:
             if modes[0] != own:
                 line.monitor.skip("other_mode")
-            elif line.sampler.draw(1):
-                self._keep(line, block)
+            else:
+                for _, number in line.sampler.draw(1):
+                    self._keep(line, block, number)
             return
         taken = [row for row, mode in enumerate(modes) if mode == own]
         if others := len(modes) - len(taken) - modes.count(0):
             line.monitor.skip("other_mode", others)
-        for place in line.sampler.draw(len(taken)):
-            self._keep(line, chosen(block, np.array([taken[place]])))
+        for place, number in line.sampler.draw(len(taken)):
+            self._keep(line, chosen(block, np.array([taken[place]])), number)
 
-    def _keep(self, line: _Line, block: Block) -> None:
+    def _keep(self, line: _Line, block: Block, number: float) -> None:
         count = number_count(block)
         if count > NUMBERS_MAX or self._numbers + count > QUEUE_NUMBERS_MAX:
             line.monitor.skip("queue_full")
             return
         self._numbers += count  # a bound, not a sum: losing a race loosens it by one prompt
-        line.sampler.offer(_Waiting(block, count))
+        line.sampler.offer(_Waiting(block, count), number)
 
     def _run(self) -> None:
         pause_seconds = INTERVAL_SECONDS
