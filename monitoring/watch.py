@@ -155,9 +155,8 @@ def _turn(normal: Normal) -> Array:
     """
     scaled = normal.deviation[:, None] * normal.whitening  # (d, r) rows in deviations to z
     turn = np.linalg.svd(scaled, full_matrices=False)[2][::-1].T  # (r, r)
-    largest = np.abs(turn).argmax(axis=0)  # (r,)
-    signs = np.sign(turn[largest, np.arange(len(turn))])  # (r,)
-    return np.asarray(turn * signs)
+    falling = 1.0 / np.sqrt(np.arange(1.0, len(turn) + 1.0))  # (r,) no two features weigh the same
+    return np.asarray(turn * np.where(falling @ turn < 0.0, -1.0, 1.0))
 
 
 def _totals(

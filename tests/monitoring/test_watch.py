@@ -7,12 +7,11 @@ import pytest
 
 from model.paper import PaperModel
 from model.prompt import Block, Examples
-from monitoring.covariates import prompt_statistics
 from monitoring.harm import excess_by_direction
 from monitoring.observation import observe, sums_of
 from monitoring.totals import RATIO_BUCKETS
 from monitoring.watch import Watch
-from tests.monitoring.quiet import prompts, reference, seen, summarised
+from tests.monitoring.quiet import prompts, quiet, reference, seen, summarised
 
 
 def watched(*blocks, of=seen, ridge_every=1):
@@ -53,7 +52,11 @@ def test_sums_are_those_of_a_hand():
 
 def test_directions_are_those_of_a_hand():
     block = prompts(9, 64)
-    z, _, _ = prompt_statistics(reference().normal, block.context.x)
+    rows = np.concatenate(quiet().covariates)  # (N, 2)
+    values, vectors = np.linalg.eigh(np.corrcoef(rows.T))
+    vectors = vectors[:, ::-1] * np.where([1.0, np.sqrt(0.5)] @ vectors[:, ::-1] < 0.0, -1.0, 1.0)
+    u = (block.context.x - rows.mean(axis=0)) / rows.std(axis=0)
+    z = (u @ vectors / np.sqrt(values[::-1])).mean(axis=1)
     excess = excess_by_direction(seen(block).served, reference().basis)
 
     directions = watched(block).released.public.directions
