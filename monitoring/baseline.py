@@ -48,6 +48,7 @@ class Quiet(NamedTuple):
     scene: Sums  # moments of their examples and queries, working coordinates
     noise_variance: float  # σ² of h
     groups: Labels | None = None  # (P,)
+    label_units: Array | None = None  # (P,) working ones, where lengths differ in them
 
 
 def build(
@@ -75,7 +76,7 @@ def build(
 def _made(quiet: Quiet, d: int, seed: int, window_prompts: int, rows_per_alarm: int) -> Reference:
     """Return the reference of prompts of d features that were checked."""
     observed = quiet.observed
-    baselines = _baselines(observed)
+    baselines = _baselines(observed, quiet.label_units)
     if not all((getattr(baselines, name) > 0.0).all() for name in ("predicted", "loo", "ridge")):
         raise Unfit("expected errors above 0, got none: there is nothing that could double")
     clip_means = _clip_means(baselines, observed)
@@ -127,7 +128,7 @@ def _check_errors(observed: Observations, kind: str) -> None:
         )
 
 
-def _baselines(observed: Observations) -> Baselines:
+def _baselines(observed: Observations, label_units: Array | None) -> Baselines:
     """Return the means by bucket; a bucket with few prompts lends its own to no one."""
     lengths = np.array(BUCKETS)  # (K,)
     nearest = np.abs(np.log(observed.counts)[:, None] - np.log(lengths)).argmin(axis=1)  # (P,)
@@ -135,7 +136,9 @@ def _baselines(observed: Observations) -> Baselines:
     chosen = np.flatnonzero(sizes >= min(BUCKET_PROMPTS_MIN, sizes.max()))  # (k,)
     parts = [observed.take(nearest == bucket) for bucket in chosen]
     rows = [[float(np.nanmean(column)) for column in part[1:]] for part in parts]
-    columns = np.array(rows).T  # (6, k)
+    natural = observed.predicted * (1.0 if label_units is None else label_units**2)  # (P,)
+    in_one_unit = np.array([natural[nearest == bucket].mean() for bucket in chosen])  # (k,)
+    columns = np.vstack([np.array(rows).T, in_one_unit])  # (7, k)
     return Baselines(lengths[chosen], sizes[chosen].astype(np.float64), *columns)
 
 

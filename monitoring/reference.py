@@ -21,13 +21,14 @@ from monitoring.observation import Observations
 
 Array = NDArray[np.float64]
 
+BASELINES = ("lengths", "counts", *Observations._fields[1:], "natural")
 SHAPES: dict[str, tuple[int | str, ...]] = {
     "single": (5,),
     "clip_means": (2,),
     **{f"scene.{one}": () for one in ("prompt_count", "inverse_lengths")},
     **{f"scene.{one}": ("p",) for one in ("means", "query_means", "gaps")},
     **{f"scene.{one}": ("p", "p") for one in ("moments", "query_moments", "squares")},
-    **{f"baselines.{one}": ("k",) for one in ("lengths", "counts", *Observations._fields[1:])},
+    **{f"baselines.{one}": ("k",) for one in BASELINES},
     **{f"normal.{one}": ("d",) for one in ("mean", "deviation")},
     "normal.whitening": ("d", "r"),
     **{f"normal.{one}": ("r",) for one in ("mean_between", "mean_within")},
@@ -37,7 +38,7 @@ SHAPES: dict[str, tuple[int | str, ...]] = {
     **{f"combo.{one}": () for one in ("threshold", "rows_per_alarm", "block_prompts", "seed")},
 }
 """What a reference is stored as; a letter is a size that arrays share."""
-ERRORS = ("lengths", "counts", "predicted", "loo", "ridge", "label_power")
+ERRORS = ("lengths", "counts", "predicted", "loo", "ridge", "label_power", "natural")
 POSITIVE = ("clip_means", *(f"baselines.{one}" for one in ERRORS))
 BUCKETS = (8.0, 16.0, 32.0, 64.0, 128.0)  # nominal lengths, a prompt belongs to the nearest
 
@@ -54,6 +55,7 @@ class Baselines:
     label_power: Array  # (k,)
     query_signal: Array  # (k,)
     best: Array  # (k,) h_B
+    natural: Array  # (k,) h₀ in one unit for all lengths
 
     def place(self, lengths: Array) -> NDArray[np.intp]:
         """Return the bucket of each length (P,): the nearest in ratio that holds prompts."""
@@ -123,9 +125,9 @@ class Reference:
         return inflations(self.baselines, self.clip_means, lengths, predicted, loo)
 
     def length_effect(self, lengths: Array) -> Array:
-        """Return h₀[bucket]/h₀ (P,): what the lengths of prompts alone do to the error."""
-        own = self.baselines.predicted[self.baselines.place(lengths)]  # (P,)
-        effect: Array = own / self.baselines.mean("predicted")  # (P,)
+        """Return h₀[bucket]/h₀ (P,), natural: what the lengths of prompts alone do to the error."""
+        own = self.baselines.natural[self.baselines.place(lengths)]  # (P,)
+        effect: Array = own / self.baselines.mean("natural")  # (P,)
         return effect
 
     def to_arrays(self) -> dict[str, Array]:

@@ -34,6 +34,7 @@ class _Part(NamedTuple):
     groups: NDArray[np.int64]  # (P,)
     scene: Sums
     noise_variance: float
+    label_units: Array  # (P,)
 
 
 def watched_profile(fitted: Fitted, history: History, seed: int) -> Fitted:
@@ -65,6 +66,7 @@ def profile_reference(history: History, parameters: ProfileParameters, seed: int
         _joined([part.scene for part in parts]),
         noise,
         groups[order],
+        np.concatenate([part.label_units for part in parts])[order],
     )
     return build(quiet, "profile", seed)
 
@@ -78,6 +80,7 @@ def _judged(prompts: Prompts, parameters: ProfileParameters) -> _Part:
         prompts.groups,
         sums_of(made),
         made.noise_variance,
+        estimator.smoother.label_unit,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from monitoring.baseline import build
 from monitoring.reference import Baselines, Reference, inflations
 from tests.monitoring.quiet import quiet, reference
 
@@ -25,7 +26,7 @@ def test_the_mean_inflation_of_the_reference_itself_is_one():
 
 def test_the_clip_is_undone_by_its_own_mean():
     lengths, errors = np.full(100, 8.0), np.r_[np.full(99, 1.0), 1000.0]
-    base = Baselines(np.array([8.0]), np.array([100.0]), *np.full((6, 1), errors.mean()))
+    base = Baselines(np.array([8.0]), np.array([100.0]), *np.full((7, 1), errors.mean()))
     plain = inflations(base, np.ones(2), lengths, errors, errors)
     kappa = plain.clipped.mean(axis=0)
 
@@ -54,6 +55,20 @@ def test_errors_are_measured_against_prompts_of_their_own_length():
     mean = (300 * base.predicted[0] + 300 * base.predicted[1]) / 600
     effect = reference(TWO_LENGTHS).length_effect(lengths)
     np.testing.assert_allclose(effect, base.predicted / mean)
+
+
+def test_lengths_are_compared_in_one_unit():
+    """A profile may have other working units for long prompts than for short ones."""
+    found = quiet(TWO_LENGTHS)
+    units = np.where(found.observed.counts > 8.0, 3.0, 1.0)
+    observed = found.observed._replace(predicted=found.observed.predicted / units**2)
+    made = build(found._replace(observed=observed, label_units=units), "paper")
+
+    lengths = np.array([8.0, 40.0])
+    np.testing.assert_allclose(
+        made.length_effect(lengths), reference(TWO_LENGTHS).length_effect(lengths)
+    )
+    assert made.length_effect(lengths)[0] > 1.0 > made.length_effect(lengths)[1]
 
 
 def test_a_prompt_without_a_number_has_none_over_normal():

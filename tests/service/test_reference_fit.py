@@ -72,6 +72,16 @@ def test_baselines_are_the_means_of_held_out_errors(length):
     assert base.counts[place] == PROMPTS
 
 
+def test_short_prompts_err_more_and_the_units_of_their_lengths_do_not_matter():
+    """The profile answers 16 examples in other working units than 8, 32 and 64."""
+    found = watched.fitted().reference
+    effect = found.length_effect(np.array([8.0, 16.0, 32.0, 64.0]))
+
+    assert len({bucket.coordinates for bucket in profiles.learnt().buckets}) == 2
+    assert (np.diff(effect) < 0.0).all()
+    assert effect[0] < 1.5  # no alarm by itself
+
+
 def test_what_describes_the_reference_is_stored():
     found = watched.fitted().reference
 
@@ -94,8 +104,7 @@ def test_a_profile_that_cannot_be_judged_says_why_and_stays_as_it_is():
     """The profile has learnt slopes; this history has none."""
     rng = np.random.default_rng(0)
     noise = tuple(
-        Group(f"g{i}", *((x := profiles.rows(rng, 90)[0]), 1e4 * rng.normal(size=90)))
-        for i in range(8)
+        Group(f"g{i}", profiles.rows(rng, 90)[0], 1e4 * rng.normal(size=90)) for i in range(8)
     )
     found = watched_profile(Fitted(profiles.learnt()), History(noise, False), 0)
 
