@@ -24,7 +24,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve demo test test-fast check proto proto-release bench accuracy pretrain broken
+.PHONY: help serve demo test test-fast check proto proto-release bench drift accuracy pretrain broken
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -58,8 +58,12 @@ proto: .venv-proto/done  ## regenerate the stubs after a change of the contract
 proto-release: .venv/dev.done  ## make the contract as it stands the one that later changes must not break
 	$(BUF) build proto --exclude-source-info -o proto/released.binpb
 
-bench: .venv/dev.done  ## measure speed and memory on this machine
+bench: .venv/dev.done  ## measure speed and memory on this machine, then `make drift`
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.drift --gate
+
+drift: .venv/dev.done  ## measure whether the monitor is right when it calls, and print its gates
+	$(BIN)/python -m bench.drift --gate
 
 accuracy: .venv/dev.done  ## measure errors and intervals on real groups; SETS=FOLDER takes others than the shipped
 	$(BIN)/python -m bench.accuracy $(if $(SETS),--sets $(SETS))

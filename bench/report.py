@@ -76,8 +76,8 @@ class Report:
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain objects; a spread becomes median, low, high."""
-        entries: dict[str, object] = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-        return {**entries, "gates": _plain(self.gates())}
+        entries: dict[str, object] = {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+        return {**entries, "gates": plain(self.gates())}
 
 
 def _at_least(name: str, measured: float, bound: float) -> Gate:
@@ -88,14 +88,14 @@ def _at_most(name: str, measured: float, bound: float) -> Gate:
     return Gate(name, measured, f"<= {bound:g}", measured <= bound)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return dataclasses and named tuples as dictionaries, sequences as lists."""
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(part) for name, part in value._asdict().items()}
+        return {name: plain(part) for name, part in value._asdict().items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if isinstance(value, float):
         return float(f"{value:.6g}")
     return value
