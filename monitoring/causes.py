@@ -102,12 +102,20 @@ class RecentCauses:
 
         excess (B, D) is h - σ² along the directions, predicted (B,) h.
         """
-        scene = sums_of(served)
-        if len(scene.means) != len(self._reference.scene.means):
+        if served.gram.shape[1] != len(self._reference.scene.means):
             return  # a length in other coordinates than most
+        self._answering = _answering(served)
+        for start in range(0, len(means), self._size):  # a block is no longer, whatever comes
+            some = np.arange(start, min(start + self._size, len(means)))
+            part = means[some], scatters[some], excess[some], predicted[some]
+            self._add_some(served.take(some), *part)
+
+    def _add_some(
+        self, served: Served, means: Array, scatters: Array, excess: Array, predicted: Array
+    ) -> None:
         B, noise = len(means), served.noise_variance
         new = _Block(
-            scene,
+            sums_of(served),
             float(B),
             np.full(B, float(served.count)),
             means,
@@ -117,7 +125,6 @@ class RecentCauses:
         )
         joined = new if self._filling is None else self._filling.joined(new)
         self._filling = joined.condensed()
-        self._answering = _answering(served)
         if self._filling.prompts >= self._size:
             self._whole.append(self._filling)
             self._filling = None

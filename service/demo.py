@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import sonoba
     from service.demo_profile import Pretrained
     from service.demo_report import Report
+    from service.demo_shift import Act
     from service.replay import Array, Hours, Prompts, Score
+    from service.trial_server import Trial
 
 PROMPTS_PER_CALL = 100  # few enough for the progress bar to move
 TIMEOUT_SECONDS = 30.0
@@ -50,26 +52,37 @@ TIMEOUT_SECONDS = 30.0
     help="Prompts for every number of examples.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the draw.")
-def demo(address: str | None, out: Path, prompt_count: int, seed: int) -> None:
+@click.option(
+    "--keep", is_flag=True, help="Keep the server until a key is pressed, to look at its page."
+)
+def demo(address: str | None, out: Path, prompt_count: int, seed: int, keep: bool) -> None:
     """Learn from some weeks of bike rental, and replay the later ones as prompts.
 
     The earliest 60 % of the weeks are the history of a profile. Every prompt is a few random hours
     of another week; the server predicts further hours of it, by the profile and by the foundation
-    model, which knows no history. Ridge, least squares and the mean of each prompt stand beside.
+    model, which knows no history. Ridge, least squares and the mean of each prompt stand beside. In
+    the end the clock of the prompts loses AM and PM, which nobody tells the server.
     """
     import sonoba
     from service.replay import read_hours
-    from service.trial_server import TrialServerError, trial_server
+    from service.trial_server import Trial, TrialServerError, trial_server
 
     hours = read_hours()
     pretrained = None if address else _pretrained(out, hours.first_replayed())
-    server: AbstractContextManager[str] = nullcontext(str(address))
+    server: AbstractContextManager[Trial] = nullcontext(Trial(str(address), ""))
     if pretrained:
         server = trial_server(*pretrained.flags())
     try:
-        with server as target, sonoba.Client(target, timeout=TIMEOUT_SECONDS) as client:
+        with server as there, sonoba.Client(there.address, timeout=TIMEOUT_SECONDS) as client:
             model = client.model()
             scores = tuple(_scores(client, pretrained, hours.replayed(), prompt_count, seed))
+            act = _last_act(client, there.page, hours.replayed(), seed) if pretrained else None
+            if keep and pretrained:
+                click.prompt(
+                    f"the server's page is {there.page}; any key ends it",
+                    default="",
+                    prompt_suffix="",
+                )
     except TrialServerError as error:
         raise click.ClickException(str(error)) from None
     except sonoba.SonobaError as error:
@@ -77,7 +90,7 @@ def demo(address: str | None, out: Path, prompt_count: int, seed: int) -> None:
     from service.demo_report import Report
 
     weeks = hours.first_replayed(), int(hours.week.max())
-    _publish(Report(scores, model.name, model.version, seed, weeks), out)
+    _publish(Report(scores, model.name, model.version, seed, weeks, act), out)
 
 
 def _explained(error: sonoba.SonobaError, address: str | None) -> str:
@@ -143,6 +156,18 @@ def _scores(
                     tell(done := done + len(part), f"prompts of {M} examples, {name}")
                 served[name] = _stacked(answers)
             yield score(prompts, served, seconds, seed, boosting)
+
+
+def _last_act(client: sonoba.Client, page: str, hours: Hours, seed: int) -> Act:
+    """Let the clock lose AM and PM, with a bar; return what the page said."""
+    from service.demo_shift import play
+
+    def send(prompts: Prompts) -> Array:
+        parts = _parts(prompts, hours.features)
+        return _stacked([one for part in parts for one in client.predict_many(part)])
+
+    with _bar("the last act", 1.0) as tell:
+        return play(send, page, hours, seed, tell)
 
 
 def _parts(prompts: Prompts, columns: tuple[str, ...]) -> Iterator[list[sonoba.Prompt]]:

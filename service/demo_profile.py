@@ -27,7 +27,7 @@ class Pretrained:
 
     def flags(self) -> tuple[str, ...]:
         """Return what makes `sonoba serve` answer with the profile."""
-        return "--store", str(self.store), "--default-model", NAME
+        return "--store", str(self.store), "--default-model", NAME, "--page-names", "1"
 
     def models(self) -> dict[str, str]:
         """Return what is asked, as it is called in the report, and its name on the server."""

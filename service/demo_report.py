@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from service import __version__
+from service.demo_shift import Act
 from service.held_out import BOOSTING, PROFILE, RIDGE
 from service.replay import LABEL, QUERY_COUNT, Score
 
@@ -29,6 +30,7 @@ class Report:
     model_version: str
     seed: int
     weeks: tuple[int, int]
+    act: Act | None = None
 
     def headings(self) -> list[str]:
         """Return the headings of `rows`."""
@@ -85,6 +87,7 @@ class Report:
             "label": LABEL,
             "scores": [asdict(score) for score in self.scores],
             "findings": self.findings(),
+            "last_act": self.act._asdict() if self.act else None,
         }
 
     def findings(self) -> list[str]:
@@ -107,7 +110,7 @@ class Report:
             found.append(against_boosting(self.scores))
         speeds = [score.prompts_per_second for score in self.scores]
         found.append(f"The server answered {min(speeds):,.0f} to {max(speeds):,.0f} prompts/s.")
-        return found
+        return found + (self.act.findings() if self.act else [])
 
 
 def against_ridge(scores: Sequence[Score], name: str) -> list[str]:

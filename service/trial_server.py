@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, NamedTuple
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -19,13 +19,20 @@ STOP_SECONDS = 10.0
 SERVICE = "sonoba.v1.Predictor"
 
 
+class Trial(NamedTuple):
+    """Where a server of one's own is."""
+
+    address: str  # host:port of the predictions
+    page: str  # URL of the status page
+
+
 class TrialServerError(Exception):
     """A server that did not come up, in its own last words."""
 
 
 @contextmanager
-def trial_server(*flags: str) -> Iterator[str]:
-    """Run `sonoba serve` on free ports of this machine; give its address once it is ready.
+def trial_server(*flags: str) -> Iterator[Trial]:
+    """Run `sonoba serve` on free ports of this machine; say where it is once it is ready.
 
     It inherits our environment, so settings made there hold for it too; `flags` win over them.
     """
@@ -37,7 +44,7 @@ def trial_server(*flags: str) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=words, stderr=words)
         try:
             _wait_until_ready(process, f"{HOST}:{grpc_port}", words)
-            yield f"{HOST}:{grpc_port}"
+            yield Trial(f"{HOST}:{grpc_port}", f"http://{HOST}:{metrics_port}")
         finally:
             _stop(process)
             signal.signal(signal.SIGTERM, before)
