@@ -1,7 +1,7 @@
 """What a monitor needs of a model: the served estimator, and the prior its error is judged by.
 
 A prompt's expected error and its leave-one-out error follow from these alone, whatever the model
-(docs/monitoring.md, section 1).
+(docs/monitoring.md, "h and leave-one-out").
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
