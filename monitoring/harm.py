@@ -5,8 +5,8 @@ r = Uw + ε, w ~ N(m, T), ε ~ N(0, σ²), its expected squared error given the 
 
     h = σ² (1 + centred/M) + uᵀTu + σ² kᵀGk,   k = Pᵀv,   u = v - Gk,
 
-whatever their law. All errors are in working units², see docs/monitoring.md, "h and leave-one-out". A prompt
-whose numbers overflow has NaN or infinity, and changes no other.
+whatever their law. All errors are in working units² (docs/monitoring.md, "h and leave-one-out"). A
+prompt whose numbers overflow has NaN or infinity, and changes no other.
 """
 
 from dataclasses import dataclass, replace
