@@ -13,7 +13,7 @@ from sonoba.errors import (
     SonobaError,
     Unavailable,
 )
-from sonoba.prediction import Column, Explanation, Interval, Model, Prediction, Warning
+from sonoba.prediction import Column, Explanation, Interval, Model, Prediction, ShiftScore, Warning
 from sonoba.prompt import Prompt
 from sonoba.summary import Summary
 
@@ -34,6 +34,7 @@ __all__ = [
     "Prompt",
     "SchemaMismatch",
     "ServerError",
+    "ShiftScore",
     "SonobaError",
     "Summary",
     "Unavailable",

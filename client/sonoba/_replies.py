@@ -9,7 +9,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sonoba._status import prompt_error
 from sonoba._wire import Numbers, collect, decode
 from sonoba.errors import ServerError, SonobaError
-from sonoba.prediction import Column, Explanation, Interval, Model, Prediction, Warning
+from sonoba.prediction import Column, Explanation, Interval, Model, Prediction, ShiftScore, Warning
 from sonoba.prompt import EncodedPrompt
 from sonoba.summary import Summary
 from sonoba.v1 import predictor_pb2 as pb
@@ -38,6 +38,8 @@ def prediction(response: pb.PredictResponse, prompt: EncodedPrompt) -> Predictio
         ),
         interval_method=_word(pb.IntervalMethod, uncertainty.method),
         explanation=_explanation(response),
+        shift=_shift(response),
+        reference=response.reference,
     )
 
 
@@ -54,6 +56,18 @@ def _explanation(response: pb.PredictResponse) -> Explanation | None:
         profile_shares=collect(_floats(message.profile_shares)),
         corrections=collect(_floats(message.corrections)),
         weights=weights,
+    )
+
+
+def _shift(response: pb.PredictResponse) -> ShiftScore | None:
+    if not response.HasField("shift_score"):
+        return None
+    message = response.shift_score
+    has_loo = message.HasField("leave_one_out_ratio")
+    return ShiftScore(
+        expected_error_ratio=message.expected_error_ratio,
+        leave_one_out_ratio=message.leave_one_out_ratio if has_loo else None,
+        features=tuple((one.name, one.score) for one in message.feature_shifts),
     )
 
 
@@ -93,6 +107,7 @@ def batch_answers(
             request_id=response.request_id,
             standard_errors=bounds[0][i * Q : (i + 1) * Q],
             intervals=_intervals(prompts[0].levels, bounds, slice(i * Q, (i + 1) * Q)),
+            reference=response.reference,
         )
         for i in range(n)
     ]

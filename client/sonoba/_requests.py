@@ -110,12 +110,14 @@ def _vector(numbers: Sequence[float]) -> pb.Vector | None:
 
 
 def _options(prompt: EncodedPrompt) -> pb.PredictOptions | None:
-    if prompt.allow_fallback and not (prompt.levels or prompt.explain or prompt.impute):
+    asked = prompt.levels, prompt.explain, prompt.impute, prompt.shift
+    if prompt.allow_fallback and not any(asked):
         return None
     return pb.PredictOptions(
         include_uncertainty=bool(prompt.levels),
         confidence_levels=prompt.levels,
         include_attributions=prompt.explain,
+        include_shift_score=prompt.shift,
         fallback_policy=None if prompt.allow_fallback else pb.FALLBACK_POLICY_FORBID,
         missing_value_policy=pb.MISSING_VALUE_POLICY_IMPUTE if prompt.impute else None,
     )

@@ -86,6 +86,7 @@ class Client:
         levels: float | Sequence[float] = (),
         explain: bool = False,
         impute: bool = False,
+        shift: bool = False,
         model: str | None = None,
         model_version: str | None = None,
         request_id: str = "",
@@ -94,7 +95,8 @@ class Client:
         """Answer queries (Q, d) from examples (M, d) with labels (M,), or from their summary."""
         deadline = self._defaults.deadline(timeout)
         context = examples, labels, queries, columns, summary
-        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, levels, explain, impute)
+        beside = levels, explain, impute, shift
+        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, *beside)
         route = self._defaults.route(model, model_version)
         return await self._predict(encode_prompt(prompt), route, deadline, request_id)
 

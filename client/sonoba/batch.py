@@ -112,7 +112,7 @@ def _form(prompt: EncodedPrompt) -> object:
     tensors = _tensors(prompt)
     if len({tensor.data_type for tensor in tensors}) != 1:
         return None
-    if prompt.explain or prompt.impute or len(prompt.levels) > 1:
+    if prompt.explain or prompt.impute or prompt.shift or len(prompt.levels) > 1:
         return None  # what a stack has no place for
     shapes = tuple(tensor.shape for tensor in tensors)
     settings = prompt.columns, prompt.schema_hash, prompt.allow_fallback, prompt.levels

@@ -86,6 +86,7 @@ class Client:
         levels: float | Sequence[float] = (),
         explain: bool = False,
         impute: bool = False,
+        shift: bool = False,
         model: str | None = None,
         model_version: str | None = None,
         request_id: str = "",
@@ -98,7 +99,8 @@ class Client:
         """
         deadline = self._defaults.deadline(timeout)
         context = examples, labels, queries, columns, summary
-        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, levels, explain, impute)
+        beside = levels, explain, impute, shift
+        prompt = Prompt(*context, group_id, schema_hash, allow_fallback, *beside)
         route = self._defaults.route(model, model_version)
         return self._predict(encode_prompt(prompt), route, deadline, request_id)
 

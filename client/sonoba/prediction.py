@@ -46,6 +46,21 @@ class Explanation:
     corrections: Sequence[float] = ()  # (Q,)
 
 
+@dataclass(frozen=True, slots=True)
+class ShiftScore:
+    """How far a prompt lies from what is normal for its model.
+
+    The ratios are of squared errors, 1 is normal: the error to expect of this answer, from its
+    features alone, and the error on the prompt's own examples, each left out in turn (None for a
+    summary). `features` names at most five whose mean lies farthest, each with its distance in
+    standard deviations, signed; by position where the model has no names.
+    """
+
+    expected_error_ratio: float
+    leave_one_out_ratio: float | None
+    features: tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The answer to one prompt.
@@ -55,7 +70,8 @@ class Prediction:
     ("k1", "k2", "k4", "exact"; empty in mode "mean"), `evidence` from what ("examples", "summary").
     `intervals` has one of each level asked for, `standard_errors` their common scale;
     `interval_method` says what the levels rest on ("calibrated", "uncalibrated", "provisional";
-    empty for prompts that travelled stacked).
+    empty for prompts that travelled stacked). `reference` names what is normal for the model, empty
+    while that is not known; `shift` is None then, and where the model itself did not answer.
     """
 
     values: Sequence[float]  # (Q,)
@@ -70,6 +86,8 @@ class Prediction:
     intervals: tuple[Interval, ...] = ()
     interval_method: str = ""
     explanation: Explanation | None = None
+    shift: ShiftScore | None = None
+    reference: str = ""
 
 
 class Column(NamedTuple):

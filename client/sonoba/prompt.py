@@ -19,7 +19,8 @@ class Prompt:
     by name. `group_id` is the entity the examples belong to (a store, a patient). Without
     `allow_fallback`, a prompt that only a simpler model could answer is refused. `levels` asks for
     intervals, one (0.95) or several; `explain` for coefficients and the weight of every example.
-    `impute` has a profile fill missing features (NaN) by what history knows of them.
+    `impute` has a profile fill missing features (NaN) by what history knows of them. `shift` asks
+    how far the prompt lies from what is normal for the model.
     """
 
     examples: Values | None = None
@@ -33,6 +34,7 @@ class Prompt:
     levels: float | Sequence[float] = ()
     explain: bool = False
     impute: bool = False
+    shift: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class EncodedPrompt:
     levels: tuple[float, ...]
     explain: bool
     impute: bool
+    shift: bool
 
 
 def encode_prompt(prompt: Prompt) -> EncodedPrompt:
@@ -69,6 +72,7 @@ def encode_prompt(prompt: Prompt) -> EncodedPrompt:
         levels=_encode_levels(prompt.levels),
         explain=prompt.explain,
         impute=prompt.impute,
+        shift=prompt.shift,
     )
 
 

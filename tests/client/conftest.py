@@ -42,7 +42,6 @@ def answer_summary(summary, queries):
 
 
 def status(code, sentence, *details):
-    """Return a google.rpc.Status as grpcio takes it."""
     message = status_pb2.Status(code=code_pb2.Code.Value(code), message=sentence)
     for detail in details:
         packed = any_pb2.Any()
@@ -73,6 +72,7 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
         self.stream_answers = None  # after which a stream's call ends with OK
         self.stream_statuses = deque()  # with which it ends instead, one a call
         self.forgets_bounds = False  # in a batch
+        self.knows_normal = True  # else there is no reference yet
         self.sequence_shift = 0  # of every answer in a stream
         self.in_flight = self.most_in_flight = 0
         self.model = pb.Model(
@@ -123,6 +123,7 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
         response = pb.PredictBatchResponse(
             model="foundation", model_version="v1", modes=bytes([2] * n), solvers=bytes([4] * n)
         )
+        response.reference = "0a1b2c3d" if self.knows_normal else ""
         predictions = np.full(queries.shape[:2], np.nan)
         for i in range(n):
             if np.isfinite(x[i]).all():
@@ -168,6 +169,8 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
             beside["uncertainty"] = uncertainty(values, request.options.confidence_levels)
         if request.options.include_attributions:
             beside["attributions"] = attributions(request, len(values))
+        if request.options.include_shift_score and self.knows_normal:
+            beside["shift_score"] = shift_score(request)
         few = pb.Warning(code=pb.WARNING_CODE_FEW_EXAMPLES, message="few", field="x", index=-1)
         return pb.PredictResponse(
             predictions=values,
@@ -178,6 +181,7 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
             evidence=evidence,
             warnings=[few],
             request_id=request.request_id or "generated",
+            reference="0a1b2c3d" if self.knows_normal else "",
             **beside,
         )
 
@@ -233,6 +237,14 @@ def attributions(request, Q):
         weights = pb.Matrix(row_count=Q, column_count=M, raw=raw, data_type=pb.DATA_TYPE_FLOAT64)
         message.example_weights.CopyFrom(weights)
     return message
+
+
+def shift_score(request):
+    loo = 0.75 if request.WhichOneof("context") == "examples" else None
+    features = [pb.FeatureShift(name="b", score=-2.5), pb.FeatureShift(name="a", score=0.5)]
+    return pb.ShiftScore(
+        expected_error_ratio=1.25, leave_one_out_ratio=loo, feature_shifts=features
+    )
 
 
 def not_finite(field):

@@ -7,7 +7,7 @@ import sonoba
 
 PUBLIC = {
     *("Client", "aio", "Prompt", "Summary", "Prediction", "Warning", "Model", "Column"),
-    *("Interval", "Explanation"),
+    *("Interval", "Explanation", "ShiftScore"),
     *("SonobaError", "InvalidPrompt", "SchemaMismatch", "NotFound", "Overloaded"),
     *("DeadlineExceeded", "Unavailable", "PermissionDenied", "ServerError"),
 }
@@ -27,8 +27,9 @@ with sonoba.Client(target) as client:
     one = client.predict(x, y, [4.0])
     many = client.predict_many([sonoba.Prompt(x, y, [float(i)]) for i in range(4)])
     summary = client.predict(queries=[[4.0]], summary=sonoba.Summary.from_rows(x, y))
-    told = client.predict(x, y, [4.0], levels=0.9, explain=True)
+    told = client.predict(x, y, [4.0], levels=0.9, explain=True, shift=True)
 assert type(told.intervals[0].lower) is type(told.explanation.weights[0]) is list
+assert told.shift.features == (("b", -2.5), ("a", 0.5))
 
 async def ask():
     async with sonoba.aio.Client(target) as client:

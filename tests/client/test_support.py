@@ -75,9 +75,8 @@ def test_nothing_is_asked_for_unless_the_caller_does(client, reference):
 
     [request] = reference.asked(pb.PredictRequest)
     assert not request.HasField("options")
-    assert (prediction.intervals, prediction.standard_errors, prediction.explanation) == (
-        (), (), None
-    )  # fmt: skip
+    assert (prediction.intervals, prediction.standard_errors) == ((), ())
+    assert (prediction.explanation, prediction.shift) == (None, None)
 
 
 def test_a_forbidden_fallback_travels_with_levels(client, reference):
@@ -112,12 +111,14 @@ def test_prompts_of_other_levels_are_stacked_apart(client, reference, make_promp
     assert [answer.intervals[0].level for answer in answers] == [0.8, 0.95] * 4
 
 
-@pytest.mark.parametrize("settings", [{"explain": True}, {"levels": [0.8, 0.9]}], ids=repr)
+@pytest.mark.parametrize(
+    "settings", [{"explain": True}, {"shift": True}, {"levels": [0.8, 0.9]}], ids=repr
+)
 def test_what_a_stack_has_no_place_for_is_streamed(client, reference, make_prompt, settings):
     answers = client.predict_many([make_prompt(**settings) for _ in range(5)])
 
     assert reference.attempts == {"PredictStream": 1}
-    assert all(answer.explanation or len(answer.intervals) == 2 for answer in answers)
+    assert all(a.explanation or a.shift or len(a.intervals) == 2 for a in answers)
 
 
 def test_bounds_that_are_not_sent_are_the_servers_fault(client, reference, make_prompt):

@@ -4,6 +4,7 @@ import grpc
 import numpy as np
 import pytest
 
+import sonoba
 from model.checkpoint import ArtifactError, load_stored
 from service.server import Server
 from service.settings import Settings
@@ -122,6 +123,22 @@ def test_a_stream_brings_the_score_too(stub):
     answers = [one.response.shift_score for one in stub.PredictStream(numbered(requests))]
     assert answers == [stub.Predict(one).shift_score for one in requests]
     assert answers[0].expected_error_ratio > 0.0
+
+
+def test_the_client_brings_the_score_of_one_and_of_many(served, stub):
+    block = asked(4, B=6, M=20)[0]
+    rows = list(zip(*block.context, block.queries, strict=True))
+    with sonoba.Client(f"127.0.0.1:{served.grpc_port}", model=NAME) as client:
+        one = client.predict(*rows[0], shift=True)
+        many = client.predict_many([sonoba.Prompt(*row, shift=True) for row in rows])
+
+    score = stub.Predict(request(block, options=SCORED)).shift_score
+    assert one.shift == many[0].shift
+    assert one.shift.expected_error_ratio == score.expected_error_ratio
+    assert one.shift.leave_one_out_ratio == score.leave_one_out_ratio
+    assert one.shift.features == tuple((f.name, f.score) for f in score.feature_shifts)
+    assert {answer.reference for answer in (one, *many)} == {REFERENCE.id}
+    assert len({answer.shift.expected_error_ratio for answer in many}) == 6
 
 
 def test_a_batch_refuses_to_score(stub):
