@@ -65,6 +65,7 @@ def test_a_quick_run_measures_everything_and_every_call_is_answered(tmp_path):
     assert len(report["batch"]) == 4
     assert len(report["memory"]["resident_mb"]) == 10
     assert set(report["start_seconds"]) == {"median", "low", "high"}
-    assert len(report["answers"]) == 24
+    assert len(report["answers"]) == 36
+    assert any("`profile` prediction at (32,8)" in gate["name"] for gate in report["gates"])
     assert {"name", "measured", "bound", "ok"} == set(report["gates"][0])
     assert str(ROOT) not in out.read_text()
