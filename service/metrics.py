@@ -39,6 +39,9 @@ class ServiceCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family of one snapshot."""
         yield from _call_families(self._calls)
+        pending = GaugeMetricFamily("sonoba_pending_requests", "Calls begun and not ended.")
+        pending.add_metric((), sum(map(_pending_count, self._calls)))
+        yield pending
         yield from self._prompt_families()
         served = GaugeMetricFamily(
             "sonoba_model_info", "1 for every model in force.", labels=("model", "version", "kind")
@@ -102,6 +105,11 @@ class ShadowCollector(Collector):
         yield ratios
         text = "Prompts chosen to be solved exactly too, by what came of it."
         yield _counter("sonoba_shadow_prompts", text, ("model", "outcome"), values)
+
+
+def _pending_count(tally: MethodTally) -> int:
+    with tally.lock:
+        return tally.started - sum(tally.handled.values())
 
 
 def _call_families(tallies: Sequence[MethodTally]) -> Iterator[Metric]:

@@ -24,7 +24,8 @@ LABELS = {"severity", "action", "slo", "long", "short", "job"}
 
 SERVED = {  # by the server itself
     *("grpc_server_handled_total", "grpc_server_handling_seconds_bucket"),
-    *("grpc_server_handling_seconds_count", "sonoba_model_info", "up", "ALERTS"),
+    *("grpc_server_handling_seconds_count", "sonoba_model_info", "sonoba_rejections_total"),
+    *("up", "ALERTS"),
 }
 DRIFT = {
     *("sonoba_drift_prompts_total", "sonoba_drift_rows_total"),
@@ -35,9 +36,9 @@ DRIFT = {
     *("sonoba_drift_gate", "sonoba_drift_info_score", "sonoba_drift_reference_info"),
     *("sonoba_drift_reference_value", "sonoba_drift_last_update_timestamp_seconds"),
 }
-LATER = {  # of the re-evaluator and of refusals by reason; the rules' own header says so
+LATER = {  # of the re-evaluator; the rules' own header says so
     *("sonoba_reevaluations_total", "sonoba_last_reevaluation_timestamp_seconds"),
-    *("sonoba_swaps_total", "sonoba_rejections_total"),
+    "sonoba_swaps_total",
 }
 
 

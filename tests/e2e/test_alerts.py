@@ -22,6 +22,7 @@ from service.history_reader import Roles
 from service.monitors import reference_of
 from service.pretrain_run import Plan, keep, learn, read
 from service.replay import GROUP, LABEL, read_hours
+from tests.deploy.test_dashboard_live import CHOSEN, Api, filled, queries
 from tests.e2e.alerting import Webhook, alerting, ask, free_port
 from tests.e2e.conftest import spawn
 from tests.e2e.replay import Caller, unchanged
@@ -35,6 +36,10 @@ PAGE_SECONDS = 30.0  # from the shift to the webhook
 RESOLVE_SECONDS = 90.0
 WARM_SECONDS = 90.0
 CRITICAL = "SonobaErrorInflationCritical"
+EMPTY_YET = {  # of swaps and re-evaluations, which come with the next release
+    *("Model swaps", "Re-evaluations", "Model swaps and re-evaluations, by outcome"),
+    *("What was decided", "Model last checked, time ago", "What a repair would buy, limit 1.25"),
+}
 GATE = "model:sonoba_drift_gate:max"
 
 
@@ -124,6 +129,7 @@ class Story:
     gates: dict = field(default_factory=dict)
     firing: list = field(default_factory=list)  # after the restart
     status: dict = field(default_factory=dict)
+    empty: set = field(default_factory=set)  # panels that showed nothing
 
     def warm_up(self, prometheus):
         for caller in self.callers.values():
@@ -148,6 +154,9 @@ class Story:
         time.sleep(10.0)
         self.firing = ask(prometheus, f'ALERTS{{alertname="{CRITICAL}",alertstate="firing"}}')
         self.status = status_of(self.replicas[0])
+        api, chosen = Api(prometheus), CHOSEN["all"]
+        asked = [(title, filled(query, chosen)) for title, query in queries()]
+        self.empty = {title for title, query in asked if not api.numbers(query)}
 
     def recover(self):
         self.recovered = time.monotonic()
@@ -219,6 +228,10 @@ def test_the_alarm_ends_with_the_shift(story, name):
 
 def test_the_page_of_the_process_said_no(story):
     assert story.status["answer"] == "NO"
+
+
+def test_every_panel_of_the_dashboard_shows_what_the_service_measures(story):
+    assert story.empty == EMPTY_YET
 
 
 def test_every_alert_links_a_runbook_that_is_there(story):
