@@ -2,6 +2,8 @@
 
 import re
 import socket
+import threading
+import time
 import urllib.request
 
 import grpc
@@ -87,6 +89,43 @@ def test_calls_are_counted_under_the_ecosystems_names(serving):
     assert value(after, f"grpc_server_handling_seconds_count{{{labels}}}") == 2
     assert value(after, 'sonoba_prompts_total{mode="foundation",model="foundation"}') == 1
     assert value(after, 'sonoba_queries_total{model="foundation"}') == 1
+
+
+def test_refusals_are_counted_by_reason_and_calls_while_they_wait(serving):
+    one = serving()
+    before = scrape(one.server)
+
+    for _ in range(2):
+        with pytest.raises(grpc.RpcError):
+            one.stub.Predict(pb.PredictRequest(model="nobody"))
+    ends = threading.Event()
+    stream = one.stub.PredictStream(silence(ends), timeout=30.0)
+    waiting = scraped_until(one.server, "sonoba_pending_requests", 1)
+    ends.set()
+    list(stream)
+
+    assert waiting
+    assert scraped_until(one.server, "sonoba_pending_requests", 0)
+    assert value(before, 'sonoba_rejections_total{reason="MODEL_NOT_FOUND"}') == 0
+    after = scrape(one.server)
+    assert value(after, 'sonoba_rejections_total{reason="MODEL_NOT_FOUND"}') == 2
+    assert value(after, 'sonoba_rejections_total{reason="BAD_SHAPE"}') == 0
+
+
+def silence(ends):
+    """Send nothing until told to end."""
+    ends.wait(30.0)
+    yield from ()
+
+
+def scraped_until(server, series, wanted):
+    """Return whether a series comes to a number within ten seconds."""
+    ends = time.monotonic() + 10.0
+    while value(scrape(server), series) != wanted:
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_a_stream_counts_its_messages(serving):
