@@ -54,9 +54,6 @@ class Sampler(Generic[Prompt]):
     def offer(self, prompt: Prompt, number: float) -> None:
         """Keep a prompt that was drawn with its number; another may have to go for it."""
         with self._lock:
-            if number >= self._line:  # it fell while the prompt was on its way
-                self._left_out += 1
-                return
             self._kept.append((number, prompt))
             if len(self._kept) > 2 * self._capacity:
                 self._shrink()
