@@ -139,7 +139,8 @@ def _baselines(observed: Observations, label_units: Array | None) -> Baselines:
     natural = observed.predicted * (1.0 if label_units is None else label_units**2)  # (P,)
     in_one_unit = np.array([natural[nearest == bucket].mean() for bucket in chosen])  # (k,)
     columns = np.vstack([np.array(rows).T, in_one_unit])  # (7, k)
-    return Baselines(lengths[chosen], sizes[chosen].astype(np.float64), *columns)
+    lengths = np.array([part.counts.mean() for part in parts])  # (k,)
+    return Baselines(lengths, sizes[chosen].astype(np.float64), *columns)
 
 
 def _clip_means(baselines: Baselines, observed: Observations) -> Array:

@@ -47,7 +47,7 @@ BUCKETS = (8.0, 16.0, 32.0, 64.0, 128.0)  # nominal lengths, a prompt belongs to
 class Baselines:
     """Mean errors of reference prompts by bucket of lengths, working units squared."""
 
-    lengths: Array  # (k,) nominal, of the buckets that hold prompts
+    lengths: Array  # (k,) mean of the prompts of each bucket that holds any
     counts: Array  # (k,) prompts
     predicted: Array  # (k,) h₀
     loo: Array  # (k,) LOO₀
@@ -62,6 +62,22 @@ class Baselines:
         apart = np.abs(np.log(lengths)[:, None] - np.log(self.lengths))  # (P, k)
         nearest: NDArray[np.intp] = apart.argmin(axis=1)  # (P,)
         return nearest
+
+    def normal(self, name: str, lengths: Array) -> Array:
+        """Return an error as it is in normal prompts of lengths (P,).
+
+        It is its bucket's, moved to the prompt's own length as h₀ goes between the buckets: at
+        the edge of a bucket it would else be off by up to a half. Below the shortest it goes on as
+        between the two shortest; above the longest it stays, for noise is a floor.
+        """
+        M, known, logs = np.log(lengths), np.log(self.lengths), np.log(self.natural)
+        place = self.place(lengths)  # (P,)
+        own = np.interp(M, known, logs)  # (P,)
+        if len(known) > 1:
+            steepness = max(0.0, float((logs[0] - logs[1]) / (known[1] - known[0])))
+            own += steepness * np.maximum(known[0] - M, 0.0)
+        moved: Array = getattr(self, name)[place] * np.exp(own - logs[place])  # (P,)
+        return moved
 
     def limited(self, observed: Observations) -> Observations:
         """Return numbers of prompts, none above a million times its own normal."""
@@ -125,8 +141,8 @@ class Reference:
         return inflations(self.baselines, self.clip_means, lengths, predicted, loo)
 
     def length_effect(self, lengths: Array) -> Array:
-        """Return h₀[bucket]/h₀ (P,), natural: what the lengths of prompts alone do to the error."""
-        own = self.baselines.natural[self.baselines.place(lengths)]  # (P,)
+        """Return h₀(M)/h₀ (P,), natural: what the lengths of prompts alone do to the error."""
+        own = self.baselines.normal("natural", lengths)  # (P,)
         effect: Array = own / self.baselines.mean("natural")  # (P,)
         return effect
 
@@ -193,9 +209,9 @@ def _below(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
 def inflations(
     baselines: Baselines, clip_means: Array, lengths: Array, predicted: Array, loo: Array
 ) -> Inflations:
-    """Return errors (P,) over the baselines of their lengths (P,), clipped by κ (2,) and not."""
-    place = baselines.place(lengths)  # (P,)
-    normal = np.column_stack([baselines.predicted[place], baselines.loo[place]])  # (P, 2)
+    """Return errors (P,) over the normal of their lengths (P,), clipped by κ (2,) and not."""
+    channels = ("predicted", "loo")
+    normal = np.column_stack([baselines.normal(name, lengths) for name in channels])  # (P, 2)
     ratios = np.column_stack([predicted, loo]) / normal  # (P, 2)
     limited = clipped(ratios)  # (P, 2)
     return Inflations(limited / clip_means, ratios, (limited < ratios).astype(np.float64))

@@ -106,9 +106,9 @@ class Watch:
         with np.errstate(divide="ignore", invalid="ignore"):
             others = np.column_stack(
                 [
-                    observed.ridge / base.ridge[place],
+                    observed.ridge / base.normal("ridge", observed.counts),
                     observed.label_power / base.label_power[place],
-                    observed.best / base.best[place],
+                    observed.best / base.normal("best", observed.counts),
                     effect,
                     over.at_clip.max(axis=1),
                     tails,

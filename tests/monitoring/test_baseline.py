@@ -145,7 +145,7 @@ def test_short_prompts_whose_window_is_set_by_rows_get_twice_of_that():
 def test_a_length_with_few_prompts_has_no_baseline_of_its_own():
     made = build(quiet(((400, 20), (19, 64))), "paper")
 
-    np.testing.assert_array_equal(made.baselines.lengths, [16.0])
+    np.testing.assert_array_equal(made.baselines.lengths, [20.0])
     np.testing.assert_array_equal(made.baselines.counts, [400.0])
 
 

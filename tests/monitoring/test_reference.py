@@ -40,10 +40,38 @@ def test_the_clip_is_undone_by_its_own_mean():
 def test_a_prompt_belongs_to_the_nearest_length_in_ratio_that_holds_prompts():
     base = reference(TWO_LENGTHS).baselines
 
-    np.testing.assert_array_equal(base.lengths, [8.0, 32.0])
+    np.testing.assert_array_equal(base.lengths, [8.0, 40.0])
     np.testing.assert_array_equal(
-        base.place(np.array([2.0, 8.0, 15.9, 16.1, 40.0, 9e5])), [0, 0, 0, 1, 1, 1]
+        base.place(np.array([2.0, 8.0, 17.8, 17.9, 40.0, 9e5])), [0, 0, 0, 1, 1, 1]
     )
+
+
+def test_between_two_lengths_normal_goes_as_a_power_of_the_length():
+    """Below the shortest it goes on so, above the longest it stays: noise is a floor."""
+    base = reference(TWO_LENGTHS).baselines
+    power = np.log(base.natural[1] / base.natural[0]) / np.log(5.0)
+    lengths = np.array([4.0, 8.0, 16.0, 17.8, 18.0, 40.0, 400.0])
+
+    assert power < 0.0
+    h = base.predicted[0] * (np.minimum(lengths, 40.0) / 8.0) ** power
+    np.testing.assert_allclose(base.normal("predicted", lengths), h)
+    loo = base.loo[[0, 0, 0, 0, 1, 1, 1]] * h / base.predicted[[0, 0, 0, 0, 1, 1, 1]]
+    np.testing.assert_allclose(base.normal("loo", lengths), loo)
+
+
+def test_one_length_is_normal_for_all():
+    base = reference().baselines
+
+    normal = base.normal("loo", np.array([2.0, 20.0, 500.0]))
+    np.testing.assert_array_equal(normal, np.full(3, base.loo[0]))
+
+
+def test_fewer_examples_than_any_are_never_expected_to_err_less():
+    """Where chance makes longer prompts of the reference err more, that slope is not gone on."""
+    base = replace(reference(TWO_LENGTHS).baselines, natural=np.array([1.0, 2.0]))
+
+    normal = base.normal("predicted", np.array([2.0, 8.0]))
+    np.testing.assert_array_equal(normal, np.full(2, base.predicted[0]))
 
 
 def test_errors_are_measured_against_prompts_of_their_own_length():

@@ -60,7 +60,10 @@ def naive(store, block):
     lengths = REFERENCE.baselines.lengths
     place = int(np.abs(np.log(block.example_count / lengths)).argmin())
     base = REFERENCE.baselines
-    return np.mean(h) / base.predicted[place], np.mean(np.square(errors)) / base.loo[place]
+    logs = np.log(block.example_count), np.log(lengths), np.log(base.natural)
+    moved = np.exp(np.interp(*logs)) / base.natural[place]  # to the prompt's own length
+    normal = base.predicted[place] * moved, base.loo[place] * moved
+    return np.mean(h) / normal[0], np.mean(np.square(errors)) / normal[1]
 
 
 @pytest.mark.parametrize("M", [20, 40, 64])
