@@ -22,6 +22,7 @@ from model.history import Group, History
 from model.paper import PaperModel
 from model.profile import ProfileModel
 from model.profile_fit import fit, layer_steps
+from model.profile_support import held_out_folds
 from monitoring.attribution import Sums
 from monitoring.baseline import PROMPTS_MIN, Quiet, build
 from monitoring.observation import Observations, observe, sums_of
@@ -107,9 +108,9 @@ def subjects(setting: Setting, seed: int, truth_prompts: int) -> list[Subject]:
     found = []
     for kind, model in models.items():
         if kind == "profile":
-            reference = profile_reference(history, parameters, seed)
+            reference = profile_reference(held_out_folds(history, parameters, seed), seed)
         else:
-            reference = _first_prompts(kind, model, setting, rng)
+            reference = first_prompts(kind, model, setting, rng)
         errors = normal_errors(model, setting, truth_prompts, rng)
         found.append(Subject(kind, model, reference, errors))
     return found
@@ -142,7 +143,7 @@ def _history(world: World, rng: np.random.Generator) -> History:
     return History(tuple(Group(str(i), x, y) for i, (x, y) in enumerate(groups)), world.is_mixed)
 
 
-def _first_prompts(
+def first_prompts(
     kind: str, model: Estimating, setting: Setting, rng: np.random.Generator
 ) -> Reference:
     """Return the reference of the first prompts that come."""

@@ -4,7 +4,9 @@ docs/intervals.md, section 4: every prompt that calibrates was answered by a fit
 group, so its error is that of a stranger.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ from model.intervals import Intervals, Method, query_leverages, uncalibrated
 from model.profile_bucket import fit_bucket
 from model.profile_doubts import DoubtLimits, limits_of
 from model.profile_fallback import chosen
-from model.profile_parameters import BucketParameters, ProfileParameters
+from model.profile_parameters import ProfileParameters
 from model.profile_range import statistics, thresholds
 from model.prompt import Block
 from model.support import Supported, Wanted, supported
@@ -41,56 +43,55 @@ PROMPTS = 400  # drawn a length
 FOLDS = 3
 
 
+class Fold(NamedTuple):
+    """Prompts of one length, and a profile that was fitted without their groups."""
+
+    length: int
+    prompts: Prompts
+    parameters: ProfileParameters
+
+
+def held_out_folds(history: History, parameters: ProfileParameters, seed: int) -> tuple[Fold, ...]:
+    """Return the folds of every length, the shortest first; none of a length without two groups."""
+    counts = parameters.feature_count, parameters.group_count
+    found = []
+    for bucket in parameters.buckets:
+        prompts = draw(history, bucket.length, PROMPTS, seed + 1)  # not those of the fit
+        folds = group_folds(prompts.groups, FOLDS)  # (P,)
+        for fold in np.unique(folds) if folds.any() else ():
+            fitted = fit_bucket(prompts.take(folds != fold), bucket.coordinates)
+            of = ProfileParameters(*counts, parameters.steps, (fitted,))
+            found.append(Fold(bucket.length, prompts.take(folds == fold), of))
+    return tuple(found)
+
+
 def calibrate_profile(
-    history: History,
-    parameters: ProfileParameters,
-    smoothed: Callable[[ProfileParameters], Smoothed],
-    seed: int,
+    folds: Sequence[Fold], smoothed: Callable[[ProfileParameters], Smoothed]
 ) -> Calibration | None:
-    """Return what held-out groups say of a profile's errors; None where no length has two groups.
+    """Return what held-out groups say of a profile's errors; None without any fold.
 
     `smoothed` makes the served estimator of some parameters.
     """
     kept = []
-    for bucket in parameters.buckets:
-        folds = held_out_folds(history, parameters, bucket, seed)
-        parts = [_errors(prompts, smoothed(of)) for prompts, of in folds]
-        if parts:
-            kept.append(joined(parts))
+    for _, same in groupby(folds, lambda fold: fold.length):
+        kept.append(joined([_errors(fold.prompts, smoothed(fold.parameters)) for fold in same]))
     return calibrate(kept) if kept else None
 
 
 def learn_doubts(
-    history: History,
-    parameters: ProfileParameters,
-    smoothed: Callable[[ProfileParameters], Smoothed],
-    seed: int,
+    folds: Sequence[Fold], smoothed: Callable[[ProfileParameters], Smoothed]
 ) -> DoubtLimits | None:
-    """Return how strange prompts of held-out groups look; None where no length has two groups."""
+    """Return how strange prompts of held-out groups look; None without any fold."""
     kept = []
-    for bucket in parameters.buckets:
+    for length, same in groupby(folds, lambda fold: fold.length):
         found, groups = [], []
-        for prompts, of in held_out_folds(history, parameters, bucket, seed):
+        for _, prompts, of in same:
             block, reference = prompts.block, of.buckets[0].reference
             found.append(statistics(block, reference, smoothed(of)(block)))
             groups.append(prompts.groups)
-        if found:
-            limits = thresholds(np.concatenate(found), np.concatenate(groups))  # (10,)
-            kept.append((bucket.length, limits))
+        limits = thresholds(np.concatenate(found), np.concatenate(groups))  # (10,)
+        kept.append((length, limits))
     return limits_of(kept)
-
-
-def held_out_folds(
-    history: History, parameters: ProfileParameters, bucket: BucketParameters, seed: int
-) -> Iterator[tuple[Prompts, ProfileParameters]]:
-    """Yield prompts of one length with a profile that was fitted without their groups."""
-    prompts = draw(history, bucket.length, PROMPTS, seed + 1)  # not those of the fit
-    folds = group_folds(prompts.groups, FOLDS)  # (P,)
-    counts = parameters.feature_count, parameters.group_count
-    for fold in np.unique(folds) if folds.any() else ():
-        fitted = fit_bucket(prompts.take(folds != fold), bucket.coordinates)
-        of = ProfileParameters(*counts, parameters.steps, (fitted,))
-        yield prompts.take(folds == fold), of
 
 
 def _errors(prompts: Prompts, smoothed: Smoothed) -> HeldOut:

@@ -8,6 +8,7 @@ from pathlib import Path
 from model.features import Number
 from model.manifest import Training
 from model.profile_fit import FEWEST_GROUPS, Tick
+from model.profile_support import held_out_folds
 from model.store import Store
 from service import __version__
 from service.admission import Admission, admit
@@ -96,9 +97,10 @@ def _whole(plan: Plan, found: HistoryRead, tick: Tick) -> Fitted:
     if found.is_simulated:
         return fitted
     tick("intervals", 1.0)
-    fitted = calibrated_profile(fitted, found.history, plan.seed)
+    folds = held_out_folds(found.history, fitted.parameters, plan.seed)
+    fitted = calibrated_profile(fitted, folds)
     tick("what is normal, for monitoring", 1.0)
-    return watched_profile(fitted, found.history, plan.seed)
+    return watched_profile(fitted, folds, plan.seed)
 
 
 def keep(

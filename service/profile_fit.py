@@ -1,7 +1,7 @@
 """Where pretraining meets the profile model: fit it, ask it, and take it apart for the store."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from model.profile_doubts import DoubtLimits
 from model.profile_fit import Tick, fit, layer_steps
 from model.profile_layers import exact_answers
 from model.profile_parameters import LENGTHS, BucketParameters, ProfileParameters
-from model.profile_support import calibrate_profile, learn_doubts
+from model.profile_support import Fold, calibrate_profile, learn_doubts
 from model.prompt import Block
 from monitoring.reference import Reference
 
@@ -77,14 +77,14 @@ def fit_profile(history: History, seed: int, layer_count: int, tick: Tick) -> Fi
     return Fitted(fit(history, seed=seed, layer_count=layer_count, tick=tick))
 
 
-def calibrated_profile(fitted: Fitted, history: History, seed: int) -> Fitted:
+def calibrated_profile(fitted: Fitted, folds: Sequence[Fold]) -> Fitted:
     """Return the same profile with what held-out groups say of its errors."""
 
     def smoothed(parameters: ProfileParameters) -> Callable[[Block], Smoother]:
         return ProfileModel(parameters).smoother
 
-    found = calibrate_profile(history, fitted.parameters, smoothed, seed)
-    doubts = learn_doubts(history, fitted.parameters, smoothed, seed)
+    found = calibrate_profile(folds, smoothed)
+    doubts = learn_doubts(folds, smoothed)
     return replace(fitted, calibration=found, doubts=doubts)
 
 

@@ -5,6 +5,7 @@ prompt is to be expected to err by is normal, and not what the fit remembers. Th
 prompts will come is not in a history: groups are taken to come in turns, not one after another.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
@@ -12,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.history import History, Prompts
+from model.history import Prompts
 from model.profile import ProfileModel
 from model.profile_parameters import ProfileParameters
-from model.profile_support import held_out_folds
+from model.profile_support import Fold
 from monitoring.attribution import Sums
 from monitoring.baseline import Quiet, Unfit, build
 from monitoring.observation import Observations, observe, sums_of
@@ -37,21 +38,17 @@ class _Part(NamedTuple):
     label_units: Array  # (P,)
 
 
-def watched_profile(fitted: Fitted, history: History, seed: int) -> Fitted:
+def watched_profile(fitted: Fitted, folds: Sequence[Fold], seed: int) -> Fitted:
     """Return the profile with its reference, or with the reason why it has none."""
     try:
-        return replace(fitted, reference=profile_reference(history, fitted.parameters, seed))
+        return replace(fitted, reference=profile_reference(folds, seed))
     except Unfit as error:
         return replace(fitted, unwatched=str(error))
 
 
-def profile_reference(history: History, parameters: ProfileParameters, seed: int) -> Reference:
+def profile_reference(folds: Sequence[Fold], seed: int) -> Reference:
     """Return what is normal for a profile; raise `monitoring.baseline.Unfit` with the reason."""
-    parts = [
-        _judged(prompts, of)
-        for bucket in parameters.buckets
-        for prompts, of in held_out_folds(history, parameters, bucket, seed)
-    ]
+    parts = [_judged(fold.prompts, fold.parameters) for fold in folds]
     if not parts:
         raise Unfit("expected groups that can be held out, got too few")
     groups = np.concatenate([part.groups for part in parts])  # (P,)

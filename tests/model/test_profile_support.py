@@ -9,7 +9,7 @@ from model.answer import Mode, Solver
 from model.intervals import Method
 from model.moments import Moments
 from model.profile import ProfileModel
-from model.profile_support import calibrate_profile
+from model.profile_support import calibrate_profile, held_out_folds
 from model.prompt import Block, Examples
 from model.support import Wanted
 from tests.model.profiles import FOUNDATION, asked, history, learnt, summarised
@@ -20,7 +20,9 @@ WANTED = Wanted((0.8, 0.95), True)
 @lru_cache
 def model(coordinates=None):
     parameters = learnt(coordinates)
-    found = calibrate_profile(history(), parameters, lambda of: ProfileModel(of).smoother, 0)
+    found = calibrate_profile(
+        held_out_folds(history(), parameters, 0), lambda of: ProfileModel(of).smoother
+    )
     return ProfileModel(parameters, fallback=FOUNDATION, calibration=found)
 
 

@@ -11,7 +11,7 @@ from model.history import Group, History, draw
 from model.profile import ProfileModel
 from model.profile_bucket import fit_bucket
 from model.profile_parameters import ProfileParameters
-from model.profile_support import FOLDS, PROMPTS, group_folds
+from model.profile_support import FOLDS, PROMPTS, group_folds, held_out_folds
 from model.store import Store
 from monitoring.baseline import Unfit
 from service import pretrain_run
@@ -21,6 +21,10 @@ from service.profile_fit import Fitted
 from service.reference_fit import profile_reference, watched_profile
 from tests.model import profiles
 from tests.service import watched
+
+
+def folds_of(history, seed):
+    return held_out_folds(history, profiles.learnt(), seed)
 
 
 def naive(length):
@@ -88,16 +92,16 @@ def test_what_describes_the_reference_is_stored():
     assert (found.feature_count, found.group_count) == (3, 24)
     assert found.row_count == PROMPTS * (8 + 16 + 32 + 64)
     assert found.window_prompts >= 100
-    again = profile_reference(profiles.history(), profiles.learnt(), 0)
+    again = profile_reference(folds_of(profiles.history(), 0), 0)
     assert again.id == found.id
-    assert profile_reference(profiles.history(), profiles.learnt(), 1).id != found.id
+    assert profile_reference(folds_of(profiles.history(), 1), 1).id != found.id
 
 
 def test_a_history_of_two_groups_has_none_to_hold_out():
     few = History(tuple(profiles.history().groups[:1]), False)
 
     with pytest.raises(Unfit, match="expected groups that can be held out, got too few"):
-        profile_reference(few, profiles.learnt(), 0)
+        profile_reference(folds_of(few, 0), 0)
 
 
 def test_a_profile_that_cannot_be_judged_says_why_and_stays_as_it_is():
@@ -106,7 +110,7 @@ def test_a_profile_that_cannot_be_judged_says_why_and_stays_as_it_is():
     noise = tuple(
         Group(f"g{i}", profiles.rows(rng, 90)[0], 1e4 * rng.normal(size=90)) for i in range(8)
     )
-    found = watched_profile(Fitted(profiles.learnt()), History(noise, False), 0)
+    found = watched_profile(Fitted(profiles.learnt()), folds_of(History(noise, False), 0), 0)
 
     assert found.reference is None
     assert re.search("leave-one-out error is .* it is not worth watching", found.unwatched)

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from model.features import Number
 from model.manifest import Feature, FeatureSchema, Label
+from model.profile_support import held_out_folds
 from model.schema import Column, Schema
 from model.store import Store
 from service.profile_fit import Fitted
@@ -20,7 +21,8 @@ NAME = "tasks"
 @lru_cache
 def fitted():
     """Return a profile with the reference of its history."""
-    return watched_profile(Fitted(profiles.learnt()), profiles.history(), seed=0)
+    folds = held_out_folds(profiles.history(), profiles.learnt(), 0)
+    return watched_profile(Fitted(profiles.learnt()), folds, seed=0)
 
 
 def save(folder, name=NAME, found=None, **arrays):
