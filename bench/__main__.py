@@ -74,6 +74,7 @@ def main(quick: bool, out: Path, gate: bool) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
     console.print(f"{report.answered_ok:,} of {report.sent:,} calls answered OK; wrote {out}")
+    console.print("is the monitor right when it calls: python -m bench.drift")
     if gate and not all(one.ok for one in report.gates()):
         sys.exit(1)
 

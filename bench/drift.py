@@ -43,9 +43,9 @@ def measure(report: Report, plan: Plan, names: list[str], seed: int, progress: P
             report.add(trial(setting, plan, 100 * seed + reference, say(setting.name)))
     say("cost")()
     report.costs = costs(REPEATS if not report.quick else 5)
-    for shape in STATE_SHAPES:
+    for shape, count in STATE_SHAPES.items():
         say("state")()
-        report.states.append(state(plan.state_prompts, *shape))
+        report.states.append(state(min(count, plan.state_prompts), *shape))
 
 
 @click.command()

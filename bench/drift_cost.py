@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 SHAPES = ((16, 5), (50, 20), (64, 20))
 COUNTS = (1, 256)
-STATE_SHAPES = ((16, 5), (16, 64))
+STATE_SHAPES = {(16, 5): 1_000_000, (16, 64): 100_000}  # prompts
 REPEATS = 40
 CHECKPOINTS = (10_000, 100_000, 1_000_000)
 

@@ -20,7 +20,7 @@ from bench.drift_report import (
     shares,
 )
 from bench.drift_subjects import KINDS
-from bench.drift_trials import DELAYED, Delay
+from bench.drift_trials import DELAYED, FIXED, Delay
 from monitoring.levels import CRITICAL
 
 DETECTORS = (
@@ -90,28 +90,35 @@ def _against(share: Share, bound: float, is_most: bool) -> str:
 
 def _delays(report: Report) -> Table:
     table = _table(
-        "Prompts from a shift to the call of the gate, median / 90 % (× the true error)",
-        *("model", "setting", "level", *DELAYED),
+        "Prompts from a shift to the call of the gate, median / 90 %; × is the true error",
+        *("setting", "shift"),
+        *(f"{kind} {name}" for kind in KINDS for name in ("×", "critical", "major")),
     )
-    for kind in KINDS:
-        for setting in dict.fromkeys(one.setting for one in report.delays):
-            for level in ("critical", "major"):
-                row = _row(report.delays, kind, setting, level)
-                table.add_row(kind, setting, level, *(_delay(one, level) for one in row))
+    for setting in dict.fromkeys(one.setting for one in report.delays):
+        for shift in DELAYED:
+            row: list[str] = []
+            for kind in KINDS:
+                critical, major = (
+                    _of(report.delays, kind, setting, level, shift) for level in FIXED
+                )
+                row += [f"{_ratio(critical):.3g}", _delay(critical), _delay(major)]
+            table.add_row(setting, shift, *row)
     return table
 
 
-def _row(delays: Sequence[Delay], kind: str, setting: str, detector: str) -> list[list[Delay]]:
-    """Return by shift the delays of all references."""
-    alike = [d for d in delays if (d.kind, d.setting, d.detector) == (kind, setting, detector)]
-    return [[one for one in alike if one.shift == shift] for shift in DELAYED]
+def _of(delays: Sequence[Delay], kind: str, setting: str, detector: str, shift: str) -> list[Delay]:
+    """Return the delays of all references."""
+    wanted = (kind, setting, detector, shift)
+    return [one for one in delays if (one.kind, one.setting, one.detector, one.shift) == wanted]
 
 
-def _delay(alike: Sequence[Delay], level: str = "") -> str:
+def _ratio(alike: Sequence[Delay]) -> float:
+    return float(np.mean([one.true_ratio for one in alike]))
+
+
+def _delay(alike: Sequence[Delay]) -> str:
     prompts = [delay for one in alike for delay in one.prompts]
-    ratio = float(np.mean([one.true_ratio for one in alike])) if alike else float("nan")
-    text = f"{_count(float(np.median(prompts)))} / {_count(late(prompts))}" if prompts else ""
-    return f"{text} (×{ratio:.3g})" if level == "critical" else text
+    return f"{_count(float(np.median(prompts)))} / {_count(late(prompts))}"
 
 
 def _count(prompts: float) -> str:
@@ -149,8 +156,8 @@ def _detector_delays(report: Report) -> Table:
     )
     for setting in dict.fromkeys(one.setting for one in report.delays):
         for name in DETECTORS:
-            row = _row(report.delays, "paper", setting, name)
-            table.add_row(setting, name, *(_delay(one) for one in row))
+            rows = (_of(report.delays, "paper", setting, name, shift) for shift in DELAYED)
+            table.add_row(setting, name, *(_delay(alike) for alike in rows))
     return table
 
 

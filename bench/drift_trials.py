@@ -48,16 +48,16 @@ DELAYED = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is tried."""
+    """How much is tried, with each of the references of a setting."""
 
-    reference_count: int = 2  # a setting
-    scenarios_a_shift: int = 20
+    reference_count: int = 2
+    scenarios_a_shift: int = 10
     truth_prompts: int = 800
     normal_prompts: int = 6000
-    quiet_streams: int = 6  # a reference
-    quiet_prompts: int = 1200  # a stream
-    delay_streams: int = 16
-    delay_prompts: int = 250
+    quiet_streams: int = 4
+    quiet_prompts: int = 900  # a stream
+    delay_streams: int = 8
+    delay_prompts: int = 200  # a stream
     state_prompts: int = 1_000_000
 
 
