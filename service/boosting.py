@@ -50,6 +50,7 @@ def is_present() -> bool:
 def fit_boosting(groups: Sequence[Group], seed: int) -> Boosting:
     """Fit the pooled rows of groups, at most `MOST_ROWS` of them."""
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     x = np.concatenate([group.x for group in groups])  # (n, d)
     y = np.concatenate([group.y for group in groups])  # (n,)
@@ -57,5 +58,6 @@ def fit_boosting(groups: Sequence[Group], seed: int) -> Boosting:
         drawn = np.random.default_rng(seed).choice(len(y), MOST_ROWS, replace=False)
         x, y = x[drawn], y[drawn]
     regressor = HistGradientBoostingRegressor(random_state=seed, max_iter=100)
-    regressor.fit(x, y)
+    with threadpool_limits(limits=1, user_api="openmp"):  # its threads wait by spinning: beside any
+        regressor.fit(x, y)  # other work, two of them are fifty times slower than one
     return Boosting(regressor)

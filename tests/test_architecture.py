@@ -19,7 +19,7 @@ LIBRARIES = {  # beside the standard library; a folder not named here belongs to
     "service": {
         *("service", "model", "monitoring", "sonoba", "numpy", "pydantic", "prometheus_client"),
         *("grpc", "grpc_health", "grpc_reflection", "grpc_status", "google.protobuf", "google.rpc"),
-        *("click", "rich", "duckdb", "matplotlib", "jinja2", "sklearn"),
+        *("click", "rich", "duckdb", "matplotlib", "jinja2", "sklearn", "threadpoolctl"),
     },
     "client/sonoba": {"sonoba", "grpc", "google.protobuf"},
     "bench": None,  # measures from outside: anything but what ONLY_IN keeps for others
@@ -36,6 +36,7 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     },
     "jinja2": {"service/reproduce_page.py"},
     "sklearn": {"service/boosting.py", "bench/"},
+    "threadpoolctl": {"service/boosting.py", "bench/"},
     "prometheus_client": {
         *("service/metrics.py", "service/metrics_port.py", "service/server.py"),
         *("monitoring/exporter.py", "bench/"),
