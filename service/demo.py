@@ -74,23 +74,32 @@ def demo(address: str | None, out: Path, prompt_count: int, seed: int, keep: boo
         server = trial_server(*pretrained.flags())
     try:
         with server as there, sonoba.Client(there.address, timeout=TIMEOUT_SECONDS) as client:
-            model = client.model()
-            scores = tuple(_scores(client, pretrained, hours.replayed(), prompt_count, seed))
-            act = _last_act(client, there.page, hours.replayed(), seed) if pretrained else None
+            _publish(_replayed(client, there.page, pretrained, hours, prompt_count, seed), out)
             if keep and pretrained:
-                click.prompt(
-                    f"the server's page is {there.page}; any key ends it",
-                    default="",
-                    prompt_suffix="",
-                )
+                click.echo(f"the server's own page is {there.page}; any key ends it")
+                click.getchar()
     except TrialServerError as error:
         raise click.ClickException(str(error)) from None
     except sonoba.SonobaError as error:
         raise click.ClickException(_explained(error, address)) from None
+
+
+def _replayed(
+    client: sonoba.Client,
+    page: str,
+    pretrained: Pretrained | None,
+    hours: Hours,
+    prompt_count: int,
+    seed: int,
+) -> Report:
+    """Return what the prompts of the later weeks show, the last act with them."""
     from service.demo_report import Report
 
+    model, replayed = client.model(), hours.replayed()
+    scores = tuple(_scores(client, pretrained, replayed, prompt_count, seed))
+    act = _last_act(client, page, replayed, seed) if pretrained else None
     weeks = hours.first_replayed(), int(hours.week.max())
-    _publish(Report(scores, model.name, model.version, seed, weeks, act), out)
+    return Report(scores, model.name, model.version, seed, weeks, act)
 
 
 def _explained(error: sonoba.SonobaError, address: str | None) -> str:
