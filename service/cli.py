@@ -93,6 +93,7 @@ def _announce(host: str, grpc_port: int, metrics_port: int, models: str) -> None
     data = os.path.relpath(EXAMPLES)
     click.echo(f"sonoba {__version__} serves {models}")
     click.echo(f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection)")
+    click.echo(f"  status page  http://{host}:{metrics_port}/")
     click.echo(f"  metrics      http://{host}:{metrics_port}/metrics")
     if not ipaddress.ip_address(socket.getaddrinfo(host, None)[0][4][0]).is_loopback:
         click.echo("WARNING: anyone who reaches this host may call it, and nothing is encrypted")
