@@ -96,14 +96,18 @@ class Report:
         return found
 
     def _delay_gates(self) -> Iterator[Gate]:
+        joined: dict[tuple[str, str, str], list[float]] = {}  # over references
         for one in self.delays:
-            paper = one.kind == "paper" and "mixed" not in one.setting
-            if paper and one.detector == "critical" and one.shift in DELAY_GATES:
-                name = f"prompts to critical, 90 %: {one.shift}, {one.setting}"
-                yield _gate(name, late(one.prompts), DELAY_GATES[one.shift], True)
-            if paper and (one.detector, one.shift) == ("COMBO", "correlation"):
-                name = f"prompts to COMBO, median: correlation, {one.setting}"
-                yield _gate(name, float(np.median(one.prompts)), COMBO_PROMPTS, True)
+            if one.kind == "paper":
+                alike = joined.setdefault((one.setting, one.detector, one.shift), [])
+                alike += one.prompts
+        for (setting, detector, shift), prompts in joined.items():
+            if detector == "critical" and shift in DELAY_GATES and "mixed" not in setting:
+                name = f"prompts to critical, 90 %: {shift}, {setting}"
+                yield _gate(name, late(prompts), DELAY_GATES[shift], True)
+            if (detector, shift) == ("COMBO", "correlation"):
+                name = f"prompts to COMBO, 90 %: {shift}, {setting}"
+                yield _gate(name, late(prompts), COMBO_PROMPTS, True)
 
     def _cost_gates(self) -> Iterator[Gate]:
         for one in self.costs:
