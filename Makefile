@@ -60,10 +60,10 @@ proto-release: .venv/dev.done  ## make the contract as it stands the one that la
 
 bench: .venv/dev.done  ## measure speed and memory on this machine, then `make drift`
 	$(BIN)/python -m bench
-	$(BIN)/python -m bench.drift --gate
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.drift --gate
 
 drift: .venv/dev.done  ## measure whether the monitor is right when it calls, and print its gates
-	$(BIN)/python -m bench.drift --gate
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.drift --gate
 
 accuracy: .venv/dev.done  ## measure errors and intervals on real groups; SETS=FOLDER takes others than the shipped
 	$(BIN)/python -m bench.accuracy $(if $(SETS),--sets $(SETS))

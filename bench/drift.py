@@ -1,11 +1,11 @@
 """`python -m bench.drift`: is the monitor right when it calls? Measures it and prints the gates.
 
 Prompts of known laws go straight into the monitor of every kind of model, no server between
-(`bench.drift_worlds`, `bench.drift_subjects`); what should page is known from fresh labels.
+(`bench.drift_worlds`, `bench.drift_subjects`); what should page is known from fresh labels. Times are
+of one thread, as the service has: OPENBLAS_NUM_THREADS=1.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +13,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import Progress
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy loads: as the service does
 
 from bench import machine
 from bench.drift_cost import REPEATS, STATE_SHAPES, costs, state
