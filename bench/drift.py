@@ -1,8 +1,8 @@
 """`python -m bench.drift`: is the monitor right when it calls? Measures it and prints the gates.
 
 Prompts of known laws go straight into the monitor of every kind of model, no server between
-(`bench.drift_worlds`, `bench.drift_subjects`); what should page is known from fresh labels. Times are
-of one thread, as the service has: OPENBLAS_NUM_THREADS=1.
+(`bench.drift_worlds`, `bench.drift_subjects`); what should page is known from fresh labels. Times
+are of one thread, as the service has: OPENBLAS_NUM_THREADS=1.
 """
 
 import json
