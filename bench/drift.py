@@ -53,7 +53,7 @@ def measure(report: Report, plan: Plan, names: list[str], seed: int, progress: P
 @click.option("--gate", is_flag=True, help="Exit with 1 when a gate is missed.")
 @click.option("--setting", "names", multiple=True, help="Only these, such as 'iid5, M = 50'.")
 def main(quick: bool, out: Path, seed: int, gate: bool, names: tuple[str, ...]) -> None:
-    """Measure how right the monitor is; about 13 minutes, with --quick about one."""
+    """Measure how right the monitor is; about 11 minutes, with --quick about one."""
     console = Console(width=None if sys.stdout.isatty() else 200)
     report = Report(machine.describe(), quick)
     chosen = names or (QUICK_SETTINGS if quick else [one.name for one in settings()])
