@@ -5,6 +5,7 @@ STUBS  ?= client
 BIN   := .venv/bin
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 BUF   := $(BIN)/buf
+TOGETHER := -n 2 --dist loadfile
 NEEDS := pyproject.toml client/pyproject.toml constraints.txt
 
 # A dead interpreter or a killed installation outdates every stamp; $(call setup,…) then starts over.
@@ -36,10 +37,10 @@ demo: .venv/demo.done  ## serve, predict on the bundled data and plot the answer
 	$(BIN)/sonoba demo
 
 test: .venv/dev.done  ## run every test; those that need torch only where it is present
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(TOGETHER)
 
 test-fast: .venv/dev.done  ## run the tests that take less than two seconds each
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q $(TOGETHER) -m "not slow"
 
 check: .venv/dev.done .venv-proto/done  ## format, lint, strict types, stub drift, contract, architecture
 	$(BIN)/ruff format --check .

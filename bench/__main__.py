@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy loads: as the service does
 
-from bench import answers, batch, floor, kinds, machine, memory, start
+from bench import answers, batch, floor, kinds, machine, memory, start, watching
 from bench.lab import QUICK, Lab, Plan
 from bench.load import H2LOAD_MISSING
 from bench.prompts import SHAPES, write_papers
@@ -35,6 +35,8 @@ def measure(lab: Lab, report: Report, progress: Progress) -> None:
     report.floor = floor.measure(lab, papers, tick)
     say("in batches")
     report.batch = batch.measure(lab, papers, tick)
+    say("with monitoring")
+    report.watching = watching.measure(lab, papers, tick)
     say("kinds of server")
     report.kinds = kinds.measure(lab, papers, tick)
     say("one in flight")
@@ -49,7 +51,7 @@ def measure(lab: Lab, report: Report, progress: Progress) -> None:
 def _tick_count(plan: Plan) -> int:
     floors, batches = len(floor.KINDS) * len(SHAPES), len(floor.KINDS) * 2
     alone = len(answers.SHAPES_ALONE)
-    return 2 * floors + batches + 2 + memory.STEPS + plan.start_count + alone
+    return 2 * floors + 3 * batches + 2 + memory.STEPS + plan.start_count + alone
 
 
 @click.command()

@@ -10,9 +10,11 @@ from bench.memory import Memory
 from bench.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES
 from bench.spread import Spread
 from bench.start import Latency
+from bench.watching import Watching
 
 FLOOR_GATES = dict(zip(SHAPES, (0.70, 0.70, 0.60), strict=True))
 BATCH_GATE = 40.0
+WATCHING_GATE = 0.90
 MEMORY_GATE_MB = 90.0
 GROWTH_GATE = 0.05
 START_GATE_SECONDS = 2.0
@@ -42,6 +44,7 @@ class Report:
     floor: list[Floor] = field(default_factory=list)
     kinds: list[Kind] = field(default_factory=list)
     batch: list[Batch] = field(default_factory=list)
+    watching: list[Watching] = field(default_factory=list)
     memory: Memory | None = None
     start_seconds: Spread | None = None
     latency: list[Latency] = field(default_factory=list)
@@ -58,6 +61,9 @@ class Report:
             if row.shape == SHAPES[0]:
                 name = f"{row.model} {row.shape}, batch of {BATCH_PROMPTS} ÷ one by one"
                 gates.append(_at_least(name, row.gain.median, BATCH_GATE))
+        for watched in self.watching:
+            name = f"{watched.model} {watched.shape} {watched.form}, watched ÷ not"
+            gates.append(_at_least(name, watched.decisive, WATCHING_GATE))
         if self.memory is not None:
             calls = self.memory.calls[-1]
             resident, growth = self.memory.resident_mb[-1], self.memory.growth

@@ -119,9 +119,14 @@ class Service(Server):
         """The port of its calls."""
         return self._ports[0]
 
+    @property
+    def metrics_port(self) -> int:
+        """The port of its metrics and its page."""
+        return self._ports[1]
+
     def ok_count(self) -> int:
         """Return the calls of Predict and PredictBatch that ended OK, by /metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[1]}/metrics") as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as page:
             text = page.read().decode()
         return sum(
             int(float(value))

@@ -15,6 +15,7 @@ def tables(report: Report) -> Iterator[Table]:
     """Yield the tables in the order they should be read, the gates last."""
     yield _floor(report)
     yield _batch(report)
+    yield _watching(report)
     yield _kinds(report)
     yield _latency(report)
     yield _memory(report)
@@ -46,6 +47,24 @@ def _floor(report: Report) -> Table:
             f"{row.echo.cpu_us.median:.0f}",
             f"{row.service.server_share.median:.0%}, echo {row.echo.server_share.median:.0%}",
             f"{row.service.generator_share.median:.0%}, echo {row.echo.generator_share.median:.0%}",
+        )
+    return table
+
+
+def _watching(report: Report) -> Table:
+    table = _table(
+        f"The service watched by its monitor against the same not watched, {SPREAD}",
+        *("model, shape", "calls/s, watched ÷ not", "CPU, not ÷ watched"),
+        *("calls/s", "not watched", "prompts watched a second"),
+    )
+    for row in report.watching:
+        table.add_row(
+            f"{row.model} {row.shape}, {row.form}",
+            row.rate_ratio.text(),
+            row.cpu_ratio.text(),
+            f"{row.watched.rate.median:.0f}",
+            f"{row.unwatched.rate.median:.0f}",
+            f"{row.watched_per_second:,.0f}",
         )
     return table
 

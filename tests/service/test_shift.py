@@ -1,5 +1,8 @@
 """What callers are told: how far a prompt lies from normal, which normal, and whether to trust."""
 
+import itertools
+import time
+
 import grpc
 import numpy as np
 import pytest
@@ -249,3 +252,35 @@ def test_a_damaged_reference_refuses_the_start_and_says_why(tmp_path, arrays, se
 
     with pytest.raises(ArtifactError, match=f"^{NAME}.*: .*{sentence}"):
         Server(Settings(grpc_port=0, metrics_port=0, store=folder))
+
+
+def test_a_model_whose_errors_have_risen_is_harmed_and_is_healthy_again_later(store):
+    """Labels of another task than the history's: leave-one-out is far above normal."""
+    settings = Settings(
+        grpc_port=0, metrics_port=0, store=store, default_model=NAME, monitor_hold_seconds=0.0
+    )
+    server = Server(settings)
+    server.start()
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+            stub = watched.stub_of(channel)
+
+            seeds = itertools.count()
+
+            def comes_to(state, sign):
+                """Send new prompts, labels times sign, until the model is in a state."""
+
+                def is_there():
+                    block, _ = asked(next(seeds), 50, 40)
+                    x, y = block.context
+                    stub.PredictBatch(batch(x, sign * y, block.queries, model=NAME))
+                    time.sleep(0.2)
+                    return stub.GetModel(pb.GetModelRequest(model=NAME)).model.state == state
+
+                watched.wait(is_there)
+
+            comes_to(pb.MODEL_STATE_HEALTHY, 1.0)
+            comes_to(pb.MODEL_STATE_HARMED, -1.0)
+            comes_to(pb.MODEL_STATE_HEALTHY, 1.0)
+    finally:
+        server.stop(0.0)
