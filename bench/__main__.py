@@ -51,7 +51,8 @@ def measure(lab: Lab, report: Report, progress: Progress) -> None:
 def _tick_count(plan: Plan) -> int:
     floors, batches = len(floor.KINDS) * len(SHAPES), len(floor.KINDS) * 2
     alone = len(answers.SHAPES_ALONE)
-    return 2 * floors + 3 * batches + 2 + memory.STEPS + plan.start_count + alone
+    watched = len(watching.MODELS) * len(watching.METHODS)
+    return 2 * floors + batches + watched + 2 + memory.STEPS + plan.start_count + alone
 
 
 @click.command()

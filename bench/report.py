@@ -1,5 +1,6 @@
 """Everything measured in one run: the promises it is held to, and its form as JSON."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 
 from bench.answers import Answering
@@ -52,18 +53,7 @@ class Report:
 
     def gates(self) -> list[Gate]:
         """Return every promise of this run."""
-        gates = [
-            _at_least(f"{row.model} {row.shape} ÷ echo", row.decisive, FLOOR_GATES[row.shape])
-            for row in self.floor
-            if row.model == "paper"  # `foundation` has a table, and no bound yet
-        ]
-        for row in self.batch:
-            if row.shape == SHAPES[0]:
-                name = f"{row.model} {row.shape}, batch of {BATCH_PROMPTS} ÷ one by one"
-                gates.append(_at_least(name, row.gain.median, BATCH_GATE))
-        for watched in self.watching:
-            name = f"{watched.model} {watched.shape} {watched.form}, watched ÷ not"
-            gates.append(_at_least(name, watched.decisive, WATCHING_GATE))
+        gates = [*self._ratios()]
         if self.memory is not None:
             calls = self.memory.calls[-1]
             resident, growth = self.memory.resident_mb[-1], self.memory.growth
@@ -79,6 +69,20 @@ class Report:
                 gates.append(_at_most(name, alone.prompt_us.median, PROFILE_GATE_US))
         gates.append(_at_most("calls not answered OK", self.sent - self.answered_ok, 0))
         return gates
+
+    def _ratios(self) -> Iterator[Gate]:
+        """Yield the promises about one contender beside another."""
+        for row in self.floor:
+            if row.model == "paper":  # `foundation` has a table, and no bound yet
+                name = f"{row.model} {row.shape} ÷ echo"
+                yield _at_least(name, row.decisive, FLOOR_GATES[row.shape])
+        for many in self.batch:
+            if many.shape == SHAPES[0]:
+                name = f"{many.model} {many.shape}, batch of {BATCH_PROMPTS} ÷ one by one"
+                yield _at_least(name, many.gain.median, BATCH_GATE)
+        for watched in self.watching:
+            name = f"{watched.model} {watched.shape} {watched.form}, watched ÷ not"
+            yield _at_least(name, watched.decisive, WATCHING_GATE)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain objects; a spread becomes median, low, high."""
