@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 PROMPTS_MIN = 400
+ROWS_PER_ALARM = 1_000_000  # of the covariates' information, which calls nobody
 GROUPS_MIN = 4
 LOO_TO_MEAN_MAX = 0.9  # of the labels' own power: a model must beat their mean
 LOO_TO_RIDGE_MAX = {"paper": 3.0, "foundation": 1.25, "profile": 1.25}
@@ -57,7 +58,7 @@ def build(
     seed: int = 0,
     prompts_min: int = PROMPTS_MIN,
     window_prompts: int = WINDOW_PROMPTS,
-    rows_per_alarm: int = 1_000_000,
+    rows_per_alarm: int = ROWS_PER_ALARM,
 ) -> Reference:
     """Return the reference of quiet prompts of a model of some kind; raise `Unfit`.
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.baseline import PROMPTS_MIN
+from monitoring.baseline import PROMPTS_MIN, ROWS_PER_ALARM
 from monitoring.causes import Causes
 from monitoring.gate import Inflated, Window, clipped
 from monitoring.levels import WINDOW_PROMPTS
@@ -51,13 +51,14 @@ class Monitor:
         reference: Reference | None = None,
         prompts_min: int = PROMPTS_MIN,
         window_prompts: int = WINDOW_PROMPTS,
+        rows_per_alarm: int = ROWS_PER_ALARM,
     ) -> None:
         self.model, self.version, self.kind = model, version, kind
         self.lock = threading.Lock()
         self._skip_lock = threading.Lock()  # its own: who answers a prompt never waits for the rest
         self.watch = None if reference is None else Watch(reference)
         self.skipped: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
-        self._warmup = Warmup(kind, prompts_min, window_prompts)
+        self._warmup = Warmup(kind, prompts_min, window_prompts, rows_per_alarm)
         self._early = Window(1, window_prompts)  # LOO over ridge while there is no reference
         self._prompt_count = self._row_count = 0
         self._updated_seconds = 0.0

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.attribution import Sums
-from monitoring.baseline import PROMPTS_MIN, Quiet, Unfit, build
+from monitoring.baseline import PROMPTS_MIN, ROWS_PER_ALARM, Quiet, Unfit, build
 from monitoring.harm import Served
+from monitoring.levels import WINDOW_PROMPTS
 from monitoring.observation import Observations, sums_of
 from monitoring.reference import Reference
 
@@ -55,9 +56,14 @@ class Warmup:
     """Collects the first prompts of a model of some kind and makes a reference of them."""
 
     def __init__(
-        self, kind: str, prompts_min: int = PROMPTS_MIN, window_prompts: int = 100
+        self,
+        kind: str,
+        prompts_min: int = PROMPTS_MIN,
+        window_prompts: int = WINDOW_PROMPTS,
+        rows_per_alarm: int = ROWS_PER_ALARM,
     ) -> None:
         self._kind, self._prompts_min, self._window = kind, prompts_min, window_prompts
+        self._rows_per_alarm = rows_per_alarm
         self._collected: dict[int, _Collected] = {}
         self.complaint = ""
         """Why the prompts so far are no reference, in one sentence; empty while there are few."""
@@ -80,4 +86,10 @@ class Warmup:
 
     def _build(self, kept: _Collected) -> Reference:
         fewest = min(self._prompts_min, len(kept.covariates))
-        return build(kept.quiet(), self._kind, prompts_min=fewest, window_prompts=self._window)
+        return build(
+            kept.quiet(),
+            self._kind,
+            prompts_min=fewest,
+            window_prompts=self._window,
+            rows_per_alarm=self._rows_per_alarm,
+        )

@@ -1,6 +1,6 @@
 """The tallies as Prometheus sees them; nothing is set anywhere else."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import grpc
@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from model.answer import Mode, Solver
 from model.checkpoint import Artifact
+from monitoring.exporter import WARMING
 from service.tally import (
     BUCKETS,
     RATIO_BUCKETS,
@@ -87,8 +88,10 @@ class RejectionCollector(Collector):
 class ShadowCollector(Collector):
     """Turns the tallies of the exact solves, by model, into metric families on every scrape."""
 
-    def __init__(self, tallies: Mapping[str, ShadowTally]) -> None:
-        self._tallies = tallies
+    def __init__(
+        self, tallies: Mapping[str, ShadowTally], reference_id: Callable[[str], str | None]
+    ) -> None:
+        self._tallies, self._reference_id = tallies, reference_id
 
     def collect(self) -> Iterator[Metric]:
         """Yield both families of one snapshot."""
@@ -105,6 +108,23 @@ class ShadowCollector(Collector):
         yield ratios
         text = "Prompts chosen to be solved exactly too, by what came of it."
         yield _counter("sonoba_shadow_prompts", text, ("model", "outcome"), values)
+        yield from self._sums()
+
+    def _sums(self) -> Iterator[Metric]:
+        """Yield the same sums beside the monitor's, with the reference in force."""
+        labels = ("model", "reference")
+        name, text = "sonoba_drift_shadow_disagreement", "Sum of the distances from the exact ones."
+        distance = CounterMetricFamily(name, text, labels=labels)
+        name, text = "sonoba_drift_shadow_prompts", "Prompts of this sum."
+        count = CounterMetricFamily(name, text, labels=labels)
+        for model, tally in self._tallies.items():
+            if (reference := self._reference_id(model)) is None:
+                continue  # it is not watched
+            own = (model, reference or WARMING)
+            with tally.lock:
+                distance.add_metric(own, tally.ratios)
+                count.add_metric(own, tally.outcomes["solved"])
+        yield from (distance, count)
 
 
 def _pending_count(tally: MethodTally) -> int:

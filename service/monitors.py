@@ -28,6 +28,13 @@ class Monitors(NamedTuple):
         monitor = self.by_model.get(name)
         return None if monitor is None else monitor.diagnosed()
 
+    def reference_id(self, name: str) -> str | None:
+        """Return the id of a model's reference, empty while warming; None where not watched."""
+        monitor = self.by_model.get(name)
+        if monitor is None:
+            return None
+        return "" if monitor.watch is None else monitor.watch.reference.id
+
     def trusted(self, harmed: Callable[[str], bool]) -> Trusted:
         """Return what calls are told of models; `harmed` says where a harmful shift is open."""
         return Trusted(self.by_model, harmed)
@@ -57,6 +64,7 @@ def _monitor(artifact: Artifact, settings: Settings) -> Monitor:
         reference_of(artifact),
         settings.monitor_baseline_prompts,
         settings.monitor_window_prompts,
+        settings.monitor_rows_per_alarm,
     )
 
 

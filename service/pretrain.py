@@ -62,6 +62,13 @@ def _listed(_: object, option: object, value: str | None) -> tuple[str, ...] | N
 )
 @click.option("--layers", type=LAYERS, default="4", show_default=True, help="Layers of the model.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--rows-per-alarm",
+    type=click.IntRange(1000, 1_000_000_000),
+    default=1_000_000,
+    show_default=True,
+    help="Quiet examples between two false calls of monitoring's information on covariates.",
+)
 def pretrain(
     history: Path | None,
     statistics: Path | None,
@@ -77,6 +84,7 @@ def pretrain(
     store: Path,
     layers: str,
     seed: int,
+    rows_per_alarm: int,
 ) -> None:
     """Learn from labelled HISTORY what a prompt alone cannot tell, and store it as a model.
 
@@ -104,7 +112,8 @@ def pretrain(
         categories=category or (),
         units=dict(_unit(text) for text in unit),
     )
-    plan = Plan(_name(name, given), given, statistics is not None, roles, int(layers), seed)
+    of = roles, int(layers), seed, rows_per_alarm
+    plan = Plan(_name(name, given), given, statistics is not None, *of)
     _run(plan, store)
 
 

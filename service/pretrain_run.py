@@ -10,6 +10,7 @@ from model.manifest import Training
 from model.profile_fit import FEWEST_GROUPS, Tick
 from model.profile_support import held_out_folds
 from model.store import Store
+from monitoring.baseline import ROWS_PER_ALARM
 from service import __version__
 from service.admission import Admission, admit
 from service.boosting import Boosting, fit_boosting, is_present
@@ -39,6 +40,7 @@ class Plan:
     roles: Roles
     layer_count: int = 4
     seed: int = 0
+    rows_per_alarm: int = ROWS_PER_ALARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _whole(plan: Plan, found: HistoryRead, tick: Tick) -> Fitted:
     folds = held_out_folds(found.history, fitted.parameters, plan.seed)
     fitted = calibrated_profile(fitted, folds)
     tick("what is normal, for monitoring", 1.0)
-    return watched_profile(fitted, folds, plan.seed)
+    return watched_profile(fitted, folds, plan.seed, plan.rows_per_alarm)
 
 
 def keep(

@@ -18,7 +18,7 @@ from model.profile import ProfileModel
 from model.profile_parameters import ProfileParameters
 from model.profile_support import Fold
 from monitoring.attribution import Sums
-from monitoring.baseline import Quiet, Unfit, build
+from monitoring.baseline import ROWS_PER_ALARM, Quiet, Unfit, build
 from monitoring.observation import Observations, observe, sums_of
 from monitoring.reference import Reference
 from service.profile_fit import Fitted
@@ -38,15 +38,19 @@ class _Part(NamedTuple):
     label_units: Array  # (P,)
 
 
-def watched_profile(fitted: Fitted, folds: Sequence[Fold], seed: int) -> Fitted:
+def watched_profile(
+    fitted: Fitted, folds: Sequence[Fold], seed: int, rows_per_alarm: int = ROWS_PER_ALARM
+) -> Fitted:
     """Return the profile with its reference, or with the reason why it has none."""
     try:
-        return replace(fitted, reference=profile_reference(folds, seed))
+        return replace(fitted, reference=profile_reference(folds, seed, rows_per_alarm))
     except Unfit as error:
         return replace(fitted, unwatched=str(error))
 
 
-def profile_reference(folds: Sequence[Fold], seed: int) -> Reference:
+def profile_reference(
+    folds: Sequence[Fold], seed: int, rows_per_alarm: int = ROWS_PER_ALARM
+) -> Reference:
     """Return what is normal for a profile; raise `monitoring.baseline.Unfit` with the reason."""
     parts = [_judged(fold.prompts, fold.parameters) for fold in folds]
     if not parts:
@@ -65,7 +69,7 @@ def profile_reference(folds: Sequence[Fold], seed: int) -> Reference:
         groups[order],
         np.concatenate([part.label_units for part in parts])[order],
     )
-    return build(quiet, "profile", seed)
+    return build(quiet, "profile", seed, rows_per_alarm=rows_per_alarm)
 
 
 def _judged(prompts: Prompts, parameters: ProfileParameters) -> _Part:

@@ -44,6 +44,15 @@ def served(estimator: Estimator) -> Served:
     )
 
 
+def singles(block: Block) -> Iterator[Block]:
+    """Yield the prompts of a block of rows one by one, as views."""
+    assert isinstance(block.context, Examples)  # sums come alone
+    x, y, queries = block.context.x, block.context.y, block.queries
+    for row in range(len(queries)):
+        one = slice(row, row + 1)
+        yield Block(Examples(x[one], y[one]), queries[one])
+
+
 def by_shape(blocks: list[Block]) -> Iterator[Block]:
     """Yield the prompts in batches of one shape, each in the order they came."""
     shapes: dict[tuple[str, int, tuple[int, ...]], list[Block]] = {}

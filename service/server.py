@@ -79,7 +79,8 @@ class Server:
         """Return what answers, and let everybody who counts be asked for metrics."""
         prompts = PromptTally([artifact.name for artifact in artifacts])
         self.registry.register(ServiceCollector(calls, prompts, artifacts))
-        self.registry.register(ShadowCollector(self._shadow.tallies))
+        reference_id = self._monitors.reference_id
+        self.registry.register(ShadowCollector(self._shadow.tallies, reference_id))
         self.registry.register(self._monitors.collector)
         return Predictor(
             Slots(artifacts, self._settings.default_model),

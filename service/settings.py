@@ -44,7 +44,7 @@ class Settings(BaseModel):
     """Share of single prompts also solved exactly, to measure how far the layers are off."""
     monitor_prompts_per_second: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
     """Most prompts a second whose error and covariates are watched; 0 watches none."""
-    monitor_processor_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    monitor_processor_share: Annotated[float, Field(gt=0, le=1)] = 0.03
     """Share of one processor that watching may take; beyond it a fair sample is watched."""
     monitor_repeat_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
     """Time within which a prompt that comes again is not watched again; 0 watches every one."""
@@ -52,6 +52,8 @@ class Settings(BaseModel):
     """First prompts that become normal for a model that brings no reference."""
     monitor_window_prompts: Annotated[int, Field(ge=20, le=10_000)] = 100
     """Prompts after which such a model's error is judged; a version's own reference has its own."""
+    monitor_rows_per_alarm: Annotated[int, Field(ge=1000, le=1_000_000_000)] = 1_000_000
+    """Quiet examples between two false calls of such a model's information on covariates."""
     monitor_hold_seconds: Annotated[float, Field(ge=0, le=86_400)] = 1800.0
     """Time below the line after which the page and `GetModel` take harm back."""
     page_names: bool = False

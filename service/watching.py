@@ -23,7 +23,7 @@ from model.prompt import Block
 from monitoring.monitor import Monitor
 from monitoring.repeats import Repeats
 from monitoring.sampling import Sampler, Taken
-from service.seen import by_shape, number_count, seen
+from service.seen import by_shape, number_count, seen, singles
 
 log = logging.getLogger("sonoba")
 
@@ -40,7 +40,7 @@ class Budget:
     """What monitoring may cost one process."""
 
     prompts_per_second: int = 2000
-    processor_share: float = 0.05
+    processor_share: float = 0.03
     duplicate_seconds: float = 60.0  # a prompt that comes again within is left out; 0 keeps it
 
 
@@ -113,11 +113,13 @@ class Watching:
                 for _, number in line.sampler.draw(1):
                     self._keep(line, block, number)
             return
-        taken = [row for row, mode in enumerate(modes) if mode == own]
+        taken = np.flatnonzero(np.frombuffer(modes, np.uint8) == own)  # (n,)
         if others := len(modes) - len(taken) - modes.count(0):
             line.monitor.skip("other_mode", others)
-        for place, number in line.sampler.draw(len(taken)):
-            self._keep(line, chosen(block, np.array([taken[place]])), number)
+        if drawn := line.sampler.draw(len(taken)):
+            part = chosen(block, taken[[place for place, _ in drawn]])  # copied at once
+            for one, (_, number) in zip(singles(part), drawn, strict=True):
+                self._keep(line, one, number)
 
     def _keep(self, line: _Line, block: Block, number: float) -> None:
         count = number_count(block)

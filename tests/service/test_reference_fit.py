@@ -97,6 +97,16 @@ def test_what_describes_the_reference_is_stored():
     assert profile_reference(folds_of(profiles.history(), 1), 1).id != found.id
 
 
+def test_rarer_information_has_a_higher_line():
+    folds = folds_of(profiles.history(), 0)
+    often, rarely = (
+        profile_reference(folds, 0, rows_per_alarm=rows).calibration for rows in (20_000, 1_000_000)
+    )
+
+    assert (often.rows_per_alarm, rarely.rows_per_alarm) == (20_000, 1_000_000)
+    assert often.threshold < rarely.threshold
+
+
 def test_a_history_of_two_groups_has_none_to_hold_out():
     few = History(tuple(profiles.history().groups[:1]), False)
 

@@ -9,6 +9,7 @@ from model.paper import PaperModel
 from model.profile import ProfileModel
 from model.prompt import Block, Examples
 from service.seen import BATCH_NUMBERS, BATCH_PROMPTS, by_shape, number_count, seen
+from service.seen import singles as seen_singles
 from tests.model.profiles import asked, learnt, summarised
 from tests.monitoring.refits import served_of
 
@@ -20,6 +21,16 @@ def singles(B, **shape):
     block = asked(1, B=B, **shape)[0]
     parts = zip(*block.context, block.queries, strict=True)
     return [Block(Examples(x[None], y[None]), v[None]) for x, y, v in parts]
+
+
+def test_a_block_is_its_prompts_one_by_one():
+    block = asked(1, B=3)[0]
+
+    for row, one in enumerate(seen_singles(block)):
+        np.testing.assert_array_equal(one.context.x, block.context.x[row : row + 1])
+        np.testing.assert_array_equal(one.context.y, block.context.y[row : row + 1])
+        np.testing.assert_array_equal(one.queries, block.queries[row : row + 1])
+    assert row == 2
 
 
 def incomplete(block):

@@ -108,6 +108,10 @@ def test_every_prompt_is_counted_with_its_distance_from_the_naive_exact_solve(
 
     assert sampled(one.server, f"{RATIO}_count", model=model) == 6
     assert sampled(one.server, f"{RATIO}_sum", model=model) == pytest.approx(sum(expected), 1e-6)
+    own = {"model": model, "reference": "warming"}  # neither has a reference here
+    distance = sampled(one.server, "sonoba_drift_shadow_disagreement_total", **own)
+    assert distance == sampled(one.server, f"{RATIO}_sum", model=model)
+    assert sampled(one.server, "sonoba_drift_shadow_prompts_total", **own) == 6
     under = sum(ratio <= 0.05 for ratio in expected)
     assert sampled(one.server, f"{RATIO}_bucket", model=model, le="0.05") == under
     assert counted(one.server, model, "failed") == counted(one.server, model, "dropped") == 0
