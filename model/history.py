@@ -90,7 +90,7 @@ def draw(history: History, length: int, count: int, seed: int) -> Prompts:
     return Prompts(x, y, queries, targets, weight, members.astype(np.int64))
 
 
-def _one(group: Group, M: int, is_ordered: bool, rng: np.random.Generator) -> tuple[Array, ...]:
+def _one(group: Group, M: int, is_ordered: bool, rng: "np.random.Generator") -> tuple[Array, ...]:
     """Return x (M, d), y (M,), queries (Q, d), targets (Q,) and weight (Q,) of one prompt."""
     n = len(group.y)
     Q = min(QUERIES, n - M)

@@ -159,7 +159,7 @@ def _first_unrelated(series: Array) -> int:
     return max(1, len(series) // 8)
 
 
-def _streams(n: int, block: int, width: int, rng: np.random.Generator) -> Places:
+def _streams(n: int, block: int, width: int, rng: "np.random.Generator") -> Places:
     """Return streams of places (S, T): all blocks in random order, again and again.
 
     Without replacement: where a prompt followed itself, squares of many entries would double.
@@ -172,7 +172,7 @@ def _streams(n: int, block: int, width: int, rng: np.random.Generator) -> Places
     return np.tile(places, (1, -(-T // places.shape[1])))[:, :T]
 
 
-def _redrawn(signals: Array, block: int, S: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def _redrawn(signals: Array, block: int, S: int, rng: "np.random.Generator") -> tuple[Array, Array]:
     """Return the means and relative deviations (S, K) of references drawn anew.
 
     A stream without replacement lies nearer to the reference's mean than a fresh one by as much as

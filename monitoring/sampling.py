@@ -27,7 +27,6 @@ class Sampler(Generic[Prompt]):
     def __init__(self, capacity: int) -> None:
         self._lock = threading.Lock()
         self._capacity = capacity
-        self._random = np.random.default_rng()
         self._kept: list[tuple[float, Prompt]] = []
         self._line, self._came, self._left_out = 1.0, 0, 0
 
@@ -43,7 +42,8 @@ class Sampler(Generic[Prompt]):
                     return [(0, number)]
                 self._left_out += 1
                 return []
-            numbers = self._random.random(count)  # (count,)
+            drawn_bytes = random.randbytes(8 * count)  # numpy.random would cost 5 MB of memory
+            numbers = np.frombuffer(drawn_bytes, np.uint64) * 2.0**-64  # (count,) in [0, 1)
             drawn = np.flatnonzero(numbers < self._line)  # (n,)
             if len(drawn) > self._capacity:  # the others would have to go
                 lowest = np.argpartition(numbers[drawn], self._capacity - 1)[: self._capacity]
