@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from model.pretrain.foundation import Trained
@@ -114,6 +112,9 @@ def _check_libraries(plot: Path | None) -> None:
 
 def _train(seed: int, steps: int, layers: int, device: str) -> "Trained":
     """Train with a progress bar that shows the loss."""
+    from rich.console import Console  # here, so that the server does not carry it
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     from model.pretrain.foundation import gpu_is_present, train
 
     if device == "cuda" and not gpu_is_present():
