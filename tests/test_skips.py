@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 PLANTED = {
     "in a test": 'import pytest\n\ndef test_a():\n    pytest.skip("no server")\n',
     "by a mark": 'import pytest\n\n@pytest.mark.skip(reason="no server")\ndef test_a(): pass\n',

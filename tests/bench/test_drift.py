@@ -28,6 +28,8 @@ from model.prompt import Block, Examples
 from monitoring.monitor import Monitor
 from service.seen import seen
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 ROOT = Path(__file__).parents[2]
 SETTING, MIXED = settings()[:2]  # five independent features, 50 examples or several lengths
 SPREAD = SETTING.world.root @ SETTING.world.root

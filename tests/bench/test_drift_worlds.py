@@ -5,6 +5,8 @@ import pytest
 
 from bench.drift_worlds import NOISE_VARIANCE, SHIFTS, draw, optimum, stream, worlds
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 
 def squared_error(name, shift, prompt_count=6000):
     world = worlds()[name]

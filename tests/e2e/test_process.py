@@ -17,6 +17,8 @@ from sonoba.v1 import predictor_pb2_grpc
 from tests.e2e.conftest import spawn
 from tests.service.asking import asking
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 X = np.random.default_rng(0).normal(size=(16, 5))
 REQUEST = asking(X, X.sum(1), X[:1])
 

@@ -13,6 +13,8 @@ from model.profile_choice import choose_coordinates
 from model.profile_layers import tokens
 from tests.model.profiles import FOUNDATION, asked, history, learnt
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 
 def related(groups, spread, d, noise=0.5):
     """Return tasks y = wᵀx + noise of one level, whose w differ by `spread`."""

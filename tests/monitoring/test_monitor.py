@@ -13,6 +13,8 @@ from monitoring.monitor import REASONS, Monitor
 from monitoring.observation import observe, sums_of
 from tests.monitoring.quiet import prompts, reference, seen, summarised
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 TINY = PaperModel(np.eye(2), noise_variance=0.5)
 SPREAD = np.diag(np.linspace(1.0, 0.1, 5))  # the world of the reference measurements
 WORLD = PaperModel(SPREAD, 0.1, task_variance=1.0 / np.trace(SPREAD), centred=False)

@@ -10,6 +10,8 @@ from monitoring.observation import observe
 from monitoring.warmup import NUMBERS_KEPT, ROWS_OF_PROMPT, WIDTHS_KEPT, Warmup
 from tests.monitoring.quiet import COVARIANCE, prompts, quiet, seen
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 THREE = np.diag([1.0, 0.5, 0.3])
 WIDE = PaperModel(THREE, noise_variance=0.5, centred=False)
 

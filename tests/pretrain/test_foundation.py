@@ -21,6 +21,8 @@ from model.pretrain.foundation import (  # noqa: E402
 )
 from model.pretrain.spectra import training_spectra  # noqa: E402
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 SAFE = ((9.0, 0.7), (8.0, -0.8), (9.0, 1.3), (9.0, 0.0))
 UNSAFE = {
     "overshoots": ((30.0, 0.5), (1.0, 0.0)),

@@ -16,6 +16,8 @@ from service.slot import Slots
 from sonoba.v1 import predictor_pb2 as pb
 from tests.service.asking import asking, examples, matrix, vector
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 FINITE = [0.0, -0.0, 1.0, -1.0, 3.3, 5e-324, 1e-300, 1e154, 1e160, 1e300, -1e300, 1.7e308]
 WILD = [*FINITE, np.nan, np.inf, -np.inf]
 

@@ -16,6 +16,8 @@ from service.statistics_file import read_statistics
 from service.tables import TableError
 from sonoba import Summary
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 SHOP = Roles("shop", "sold")
 
 

@@ -22,6 +22,8 @@ from service.reference_fit import profile_reference, watched_profile
 from tests.model import profiles
 from tests.service import watched
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 
 def folds_of(history, seed):
     return held_out_folds(history, profiles.learnt(), seed)

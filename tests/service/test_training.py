@@ -6,6 +6,8 @@ from click.testing import CliRunner
 
 from service.training import draw_losses, pretrain_foundation
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 
 def run(*arguments):
     return CliRunner().invoke(pretrain_foundation, [str(argument) for argument in arguments])

@@ -21,6 +21,8 @@ from tests.service.test_batch import batch
 from tests.service.test_stream import numbered
 from tests.service.watched import NAME, request, wait
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 PAPER = PaperModel(np.eye(2), noise_variance=0.5, centred=False)
 
 
