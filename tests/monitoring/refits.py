@@ -4,25 +4,10 @@ import numpy as np
 
 from model.ladder import Spectrum, climb
 from model.prompt import Block, Examples
-from monitoring.harm import Served
+from service.seen import served as served_of
 
 
-def served_of(estimator):
-    s = estimator.smoother
-    return Served(
-        count=s.count,
-        centred=s.centred,
-        inverse=s.inverse,
-        gram=s.gram,
-        products=s.products,
-        queries=s.queries,
-        prior_mean=s.prior_mean,
-        noise_variance=estimator.noise_variance,
-        task_covariance=estimator.task_covariance,
-        inverts=estimator.inverts,
-        rows=s.rows,
-        labels=s.labels,
-    )
+__all__ = ["drawn", "refitted", "refitted_at", "served_of", "without_each"]
 
 
 def drawn(seed, B, M=16, d=4, Q=3, noise_sd=1.0, freedom=None, mean=0.0):
