@@ -6,7 +6,6 @@ from model.ladder import Spectrum, climb
 from model.prompt import Block, Examples
 from service.seen import served as served_of
 
-
 __all__ = ["drawn", "refitted", "refitted_at", "served_of", "without_each"]
 
 
