@@ -43,7 +43,8 @@ class Act(NamedTuple):
             f"Before the last act the status page of the server said {told}. Then the clock lost "
             "AM and PM: hours after noon arrived as hours of the morning."
         ]
-        real = f"(by the labels, which the server never sees: {self.real_ratio:.1f} times)"
+        hidden = "by the labels of the queries, which the server never sees"
+        real = f"({hidden}: {self.real_ratio:.1f} times)"
         if not self.prompt_count:
             said = ANSWERS[self.after["answer"]]
             return [*found, f"After {MOST} such prompts it said {said} {real}."]
