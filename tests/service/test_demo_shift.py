@@ -55,6 +55,6 @@ def test_a_page_that_saw_nothing_is_not_praised():
 
     assert "said NOT MEASURED" in said[0]
     assert said[1:] == [
-        "After 400 such prompts it said WATCH (by the labels of the queries, which the server never "
-        "sees: 3.1 times)."
+        "After 400 such prompts it said WATCH (by the labels of the queries, which the server "
+        "never sees: 3.1 times)."
     ]
