@@ -10,6 +10,7 @@ from bench.drift_known import KNOWN
 from bench.drift_scenarios import Outcome
 from bench.drift_subjects import KINDS, WORLDS
 from bench.drift_trials import Delay, Quiet, RunLength, Trial
+from bench.report import Gate as Promise
 from bench.report import plain
 from monitoring.levels import CRITICAL, MAJOR
 
@@ -44,13 +45,9 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Promise):
     """One promise; `known` is why it is not kept, and which bound is kept instead."""
 
-    name: str
-    measured: float
-    bound: str
-    ok: bool
     known: str = ""
 
 

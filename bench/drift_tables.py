@@ -21,6 +21,7 @@ from bench.drift_report import (
 )
 from bench.drift_subjects import KINDS
 from bench.drift_trials import DELAYED, FIXED, Delay
+from bench.tables import titled
 from monitoring.levels import CRITICAL
 
 DETECTORS = (
@@ -42,15 +43,8 @@ def tables(report: Report) -> Iterator[Table]:
     yield _gates(report)
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left")
-    return table
-
-
 def _quiet(report: Report) -> Table:
-    table = _table(
+    table = titled(
         "Quiet prompts: nothing may page",
         *("model", "setting", "prompts", "largest gate", "pages", "above 1.5"),
         *("mean h/h₀", "mean LOO/LOO₀"),
@@ -70,7 +64,7 @@ def _quiet(report: Report) -> Table:
 
 def _scenarios(report: Report) -> Table:
     names = list(bounds("iid5"))
-    table = _table(
+    table = titled(
         "Random shifts: share (how many of how many); red misses its bound",
         *("model", "setting", *names),
     )
@@ -89,7 +83,7 @@ def _against(share: Share, bound: float, is_most: bool) -> str:
 
 
 def _delays(report: Report) -> Table:
-    table = _table(
+    table = titled(
         "Prompts from a shift to the call of the gate, median / 90 %; × is the true error",
         *("setting", "shift"),
         *(f"{kind} {name}" for kind in KINDS for name in ("×", "critical", "major")),
@@ -126,7 +120,7 @@ def _count(prompts: float) -> str:
 
 
 def _detectors(report: Report) -> Table:
-    table = _table(
+    table = titled(
         "Who calls about a real doubling, all settings (at an equal rate of one false call in "
         "20,000 rows, but the first and the last two)",
         *("model", "detector", "precision ≥ 2x", "recall ≥ 2x", "recall ≥ 3x", "calls on harmless"),
@@ -149,7 +143,7 @@ def _text(share: Share) -> str:
 
 
 def _detector_delays(report: Report) -> Table:
-    table = _table(
+    table = titled(
         f"Prompts from a shift to the call of other detectors, `paper`, median / 90 %; COMBO has "
         f"{COMBO_PROMPTS:.0f} for correlation",
         *("setting", "detector", *DELAYED),
@@ -162,7 +156,7 @@ def _detector_delays(report: Report) -> Table:
 
 
 def _run_lengths(report: Report) -> Table:
-    table = _table(
+    table = titled(
         "Rows for one false call on quiet prompts, at the lines drawn from them",
         *("setting", "model", "detector", "line", "rows"),
     )
@@ -174,7 +168,7 @@ def _run_lengths(report: Report) -> Table:
 
 
 def _costs(report: Report) -> Table:
-    table = _table(
+    table = titled(
         "µs of one processor a prompt, off the reply path, median",
         *("model", "shape", "in batches of", "answered again", "numbers", "numbers and monitor"),
     )
@@ -185,7 +179,7 @@ def _costs(report: Report) -> Table:
 
 
 def _states(report: Report) -> Table:
-    table = _table(
+    table = titled(
         "State of a monitor of `paper`, kB pickled",
         *("shape", "prompts: kB", "spoilt by wild prompts", "gate before", "gate after"),
     )
@@ -198,7 +192,7 @@ def _states(report: Report) -> Table:
 
 
 def _gates(report: Report) -> Table:
-    table = _table("Gates", "promise", "measured", "bound", "")
+    table = titled("Gates", "promise", "measured", "bound", "")
     for gate in report.gates():
         verdict = "[green]ok[/]" if gate.ok else "[bold red]MISSED[/]"
         if gate.ok and gate.known:

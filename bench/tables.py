@@ -23,7 +23,8 @@ def tables(report: Report) -> Iterator[Table]:
     yield _gates(report)
 
 
-def _table(title: str, *columns: str) -> Table:
+def titled(title: str, *columns: str) -> Table:
+    """Return an empty table, its first column to the left and the others to the right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left")
@@ -31,7 +32,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _floor(report: Report) -> Table:
-    table = _table(
+    table = titled(
         f"The service against a bare grpcio echo of the same bytes, {SPREAD}",
         *("model, shape", "calls/s ÷ echo", "CPU, echo ÷ service"),
         *("calls/s", "echo", "µs CPU a call", "echo", "server busy", "generator busy"),
@@ -52,7 +53,7 @@ def _floor(report: Report) -> Table:
 
 
 def _watching(report: Report) -> Table:
-    table = _table(
+    table = titled(
         f"The service watched by its monitor against the same not watched, {SPREAD}",
         *("model, shape", "calls/s, watched ÷ not", "CPU, not ÷ watched"),
         *("calls/s", "not watched", "prompts watched a second"),
@@ -70,7 +71,7 @@ def _watching(report: Report) -> Table:
 
 
 def _batch(report: Report) -> Table:
-    table = _table(
+    table = titled(
         f"{BATCH_PROMPTS} prompts in a call against one a call, {SPREAD}",
         *("model, shape", "prompts/s, ÷ one by one", "one by one", "in batches"),
         *("µs CPU a prompt, one by one", "in batches"),
@@ -88,7 +89,7 @@ def _batch(report: Report) -> Table:
 
 
 def _kinds(report: Report) -> Table:
-    table = _table(
+    table = titled(
         f"The same core (`paper`) on every kind of server, {SPREAD}",
         *("kind, cores, shape", "calls/s ÷ 8 threads pinned", "CPU a call ÷ the same"),
         *("calls/s", "µs CPU a call"),
@@ -105,14 +106,14 @@ def _kinds(report: Report) -> Table:
 
 
 def _latency(report: Report) -> Table:
-    table = _table("One call in flight", "model, shape", "p50 ms", "p99 ms")
+    table = titled("One call in flight", "model, shape", "p50 ms", "p99 ms")
     for row in report.latency:
         table.add_row(f"{row.model} {row.shape}", f"{row.p50_ms:.2f}", f"{row.p99_ms:.2f}")
     return table
 
 
 def _memory(report: Report) -> Table:
-    table = _table("Resident memory of one server, both models at (16,5)", "calls", "MB")
+    table = titled("Resident memory of one server, both models at (16,5)", "calls", "MB")
     if report.memory is not None:
         table.add_row("none yet", f"{report.memory.idle_mb:.1f}")
         for calls, resident in zip(report.memory.calls, report.memory.resident_mb, strict=True):
@@ -124,7 +125,7 @@ def _memory(report: Report) -> Table:
 def _answers(report: Report) -> Table:
     forms = [(shape, count) for shape in SHAPES_ALONE for count in (1, BATCH_PROMPTS)]
     headings = [f"{shape}{f' in {count}s' * (count > 1)}" for shape, count in forms]
-    table = _table("µs a prompt without the service, median", "method", *headings)
+    table = titled("µs a prompt without the service, median", "method", *headings)
     found = {(row.name, row.shape, row.prompt_count): row.prompt_us for row in report.answers}
     for name in dict.fromkeys(row.name for row in report.answers):
         spreads = [found.get((name, *form)) for form in forms]
@@ -133,7 +134,7 @@ def _answers(report: Report) -> Table:
 
 
 def _gates(report: Report) -> Table:
-    table = _table("Gates", "promise", "measured", "bound", "")
+    table = titled("Gates", "promise", "measured", "bound", "")
     for gate in report.gates():
         verdict = "[green]ok[/]" if gate.ok else "[bold red]MISSED[/]"
         table.add_row(gate.name, f"{gate.measured:.3g}", gate.bound, verdict)

@@ -105,10 +105,22 @@ class RecentCauses:
         if served.gram.shape[1] != len(self._reference.scene.means):
             return  # a length in other coordinates than most
         self._answering = _answering(served)
-        for start in range(0, len(means), self._size):  # a block is no longer, whatever comes
+        for start in range(self._first(len(means)), len(means), self._size):
             some = np.arange(start, min(start + self._size, len(means)))
             part = means[some], scatters[some], excess[some], predicted[some]
             self._add_some(served.take(some), *part)
+
+    def _first(self, count: int) -> int:
+        """Return where the prompts begin that are still remembered after all of them.
+
+        A block is no longer than the size, whatever comes: of more than four full ones the first
+        would be forgotten at once.
+        """
+        forgotten = count // self._size - BLOCKS
+        if forgotten <= 0:
+            return 0
+        self._filling = None
+        return forgotten * self._size
 
     def _add_some(
         self, served: Served, means: Array, scatters: Array, excess: Array, predicted: Array

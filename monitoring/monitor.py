@@ -63,6 +63,12 @@ class Monitor:
         self._prompt_count = self._row_count = 0
         self._updated_seconds = 0.0
 
+    @property
+    def reference_id(self) -> str:
+        """Id of what prompts are compared with; empty while there is none."""
+        watch = self.watch
+        return "" if watch is None else watch.reference.id
+
     def skip(self, reason: str, count: int = 1) -> None:
         """Count prompts that are left out, for one of REASONS."""
         with self._skip_lock:
@@ -134,7 +140,7 @@ class Monitor:
             return Snapshot(
                 model=self.model,
                 version=self.version,
-                reference="" if watch is None else watch.reference.id,
+                reference=self.reference_id,
                 is_warming=watch is None or not levels,
                 prompt_count=self._prompt_count,
                 row_count=self._row_count,
@@ -144,7 +150,7 @@ class Monitor:
                 label_power_ratio=means.get("label_power", UNKNOWN),
                 length_effect=means.get("length_effect", UNKNOWN),
                 clipped_share=means.get("at_clip", UNKNOWN),
-                info_score=UNKNOWN if watch is None else watch.combo.score,
+                info_score=max(channels.values(), default=UNKNOWN),
                 info_channels=channels,
                 skipped=skipped,
                 last_update_seconds=self._updated_seconds,

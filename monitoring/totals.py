@@ -9,8 +9,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.snapshot import CHANNELS
-
 Array = NDArray[np.float64]
 
 BLOCK_PROMPTS = 20
@@ -66,6 +64,3 @@ class Released:
         if self._waiting.prompts >= BLOCK_PROMPTS:
             self.public += self._waiting
             self._waiting = Totals(self._waiting.direction_count)
-
-
-__all__ = ["BLOCK_PROMPTS", "CHANNELS", "PREDICTORS", "RATIO_BUCKETS", "Released", "Totals"]

@@ -90,7 +90,8 @@ class Watch:
         power = np.trace(moments, axis1=1, axis2=2)  # (B,)
         sane = np.flatnonzero(power < POWER_MAX * moments.shape[1])
         if len(sane):
-            part, x = seen.take(sane), seen.take(sane).covariates
+            part = seen.take(sane)
+            x = part.covariates
             if isinstance(x, Summary):
                 means, scatters = x.mean, np.diagonal(x.scatter, axis1=1, axis2=2)  # (B, d) each
             else:

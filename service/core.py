@@ -17,7 +17,7 @@ from service.call import Call
 from service.describe import describe
 from service.layout import Asked, Layouts
 from service.shadow import Tap, skip
-from service.shift import Trust, Untold
+from service.shift import Trusted
 from service.slot import Slots
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
@@ -40,11 +40,11 @@ class Predictor:
         observe: Observer,
         tap: Tap = skip,
         watch: Tap = skip,
-        trust: Trust | None = None,
+        trust: Trusted | None = None,
     ) -> None:
         self._slots, self._limits, self._layouts = slots, limits, Layouts()
         self._observe, self._tap, self._watch = observe, tap, watch
-        self._trust = trust or Untold()
+        self._trust = trust or Trusted({}, lambda _: False)  # nobody watches
 
     @np.errstate(all="ignore")  # what overflows is found in the results and refused
     def predict(self, wire: bytes, call: Call) -> bytes:

@@ -8,6 +8,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,7 +123,7 @@ def _part(prompts: Prompts, start: int, end: int) -> Prompts:
 
 def _changed(prompts: Prompts, features: tuple[str, ...]) -> Prompts:
     x, queries = lost_noon(prompts.x, features), lost_noon(prompts.queries, features)
-    return Prompts(prompts.week, x, prompts.y, queries, prompts.truth)
+    return replace(prompts, x=x, queries=queries)
 
 
 def _error(prompts: Prompts, answers: Array) -> float:

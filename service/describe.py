@@ -6,7 +6,7 @@ from model.intervals import LEVELS
 from model.profile import ProfileModel
 from model.schema import Schema
 from service.gaps import fills_gaps
-from service.shift import Trust
+from service.shift import Trusted
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -17,7 +17,7 @@ KINDS = {
 }
 
 
-def describe(artifact: Artifact, limits: Limits, trust: Trust) -> pb.Model:
+def describe(artifact: Artifact, limits: Limits, trust: Trusted) -> pb.Model:
     """Return what a caller needs to know of a model before calling it."""
     model, schema = artifact.model, artifact.schema
     message = pb.Model(
@@ -45,7 +45,7 @@ def describe(artifact: Artifact, limits: Limits, trust: Trust) -> pb.Model:
     return message
 
 
-def _state(artifact: Artifact, trust: Trust) -> pb.ModelState:
+def _state(artifact: Artifact, trust: Trusted) -> pb.ModelState:
     """Return whether a model can be trusted today; harm is told before anything else."""
     if trust.is_harmed(artifact.name):
         return pb.MODEL_STATE_HARMED

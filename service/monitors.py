@@ -31,9 +31,7 @@ class Monitors(NamedTuple):
     def reference_id(self, name: str) -> str | None:
         """Return the id of a model's reference, empty while warming; None where not watched."""
         monitor = self.by_model.get(name)
-        if monitor is None:
-            return None
-        return "" if monitor.watch is None else monitor.watch.reference.id
+        return None if monitor is None else monitor.reference_id
 
     def trusted(self, harmed: Callable[[str], bool]) -> Trusted:
         """Return what calls are told of models; `harmed` says where a harmful shift is open."""

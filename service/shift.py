@@ -1,7 +1,7 @@
 """How far one prompt lies from what its model was made for, as a caller is told it."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,42 +33,6 @@ class ShiftScore(NamedTuple):
     features: tuple[FeatureShift, ...]  # the farthest first
 
 
-class Untold:
-    """Nothing is known: nobody watches."""
-
-    def reference_id(self, name: str) -> str:
-        """Return no reference."""
-        return ""
-
-    def is_warming(self, name: str) -> bool:
-        """Return that no model can be judged."""
-        return True
-
-    def is_harmed(self, name: str) -> bool:
-        """Return that no harm is known."""
-        return False
-
-    def score(self, artifact: Artifact, block: Block, answer: Answer) -> ShiftScore | None:
-        """Return that nothing tells."""
-        return None
-
-
-class Trust(Protocol):
-    """What is known of the models' references and of harm."""
-
-    def reference_id(self, name: str) -> str:
-        """Return the id of a model's reference; empty while there is none."""
-
-    def is_warming(self, name: str) -> bool:
-        """Return whether a model cannot be judged yet."""
-
-    def is_harmed(self, name: str) -> bool:
-        """Return whether a harmful shift of a model is open."""
-
-    def score(self, artifact: Artifact, block: Block, answer: Answer) -> ShiftScore | None:
-        """Return how far a single prompt lies from the reference; None where nothing tells."""
-
-
 class Trusted:
     """The monitors of a server as calls see them."""
 
@@ -78,8 +42,7 @@ class Trusted:
     def reference_id(self, name: str) -> str:
         """Return the id of a model's reference; empty while there is none."""
         monitor = self._monitors.get(name)
-        watch = None if monitor is None else monitor.watch
-        return "" if watch is None else watch.reference.id
+        return "" if monitor is None else monitor.reference_id
 
     def is_warming(self, name: str) -> bool:
         """Return whether a model has no reference yet."""

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -15,6 +14,7 @@ from urllib.parse import quote
 import yaml
 
 from deploy.rules import gen as rules
+from tests.deploy.test_dashboard_live import free_port
 
 ALERTMANAGER = Path(rules.__file__).parents[1] / "alerting" / "alertmanager.yml"
 TOKEN = "of-the-test"
@@ -55,12 +55,6 @@ class Webhook:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from service.history_reader import Roles
 from service.monitors import reference_of
 from service.pretrain_run import Plan, keep, learn, read
 from service.replay import GROUP, LABEL, read_hours
-from tests.deploy.test_dashboard_live import CHOSEN, Api, filled, queries
-from tests.e2e.alerting import Webhook, alerting, ask, free_port
+from tests.deploy.test_dashboard_live import CHOSEN, Api, filled, free_port, queries
+from tests.e2e.alerting import Webhook, alerting, ask
 from tests.e2e.conftest import spawn
 from tests.e2e.replay import Caller, unchanged
 
