@@ -3,6 +3,7 @@
 import gc
 import logging
 import threading
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health
@@ -185,13 +186,13 @@ def _artifacts(settings: Settings) -> list[Artifact]:
     """Return the bundled foundation model, and the models of the settings' files and store."""
     artifacts = [load(path) for path in (FOUNDATION_FILE, *settings.model_files)]
     if settings.store is not None:
-        if not settings.store.is_dir():
+        if not Path(settings.store).is_dir():
             sentence = "expected a folder that `sonoba pretrain` wrote, got none"
             raise StartError(f"store: {settings.store}: {sentence}")
         fallback = artifacts[0].model
         assert isinstance(fallback, FoundationModel)
-        for name in Store(settings.store).names():
-            artifacts.append(load_stored(settings.store, name, fallback=fallback))
+        for name in Store(Path(settings.store)).names():
+            artifacts.append(load_stored(Path(settings.store), name, fallback=fallback))
     names = [artifact.name for artifact in artifacts]
     known = ", ".join(names)
     if len(set(names)) < len(names):

@@ -38,8 +38,42 @@ class Settings(BaseModel):
     """Model that answers when a request names none."""
     model_files: tuple[Path, ...] = ()
     """Model files to serve beside the bundled foundation model, separated by commas."""
-    store: Path | None = None
-    """Folder of `sonoba pretrain`: of each of its models the version in force is served."""
+    store: str | None = None
+    """Folder of `sonoba pretrain`, or its URL: of each model the version in force is served."""
+    store_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    """Time between two looks at the store for another version."""
+    admin_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address of the admin port; traffic is not encrypted yet."""
+    admin_port: Port = 50052
+    """Port of `Replica` or, of a re-evaluator, `Operations`; closed without `admin_token_file`."""
+    admin_token_file: Path | None = None
+    """File whose first line is the token that callers of the admin port bring."""
+    reservoir_tenants: tuple[str, ...] = ()
+    """Tenants whose prompts re-evaluations may keep, separated by commas; none by default."""
+    reservoir_prompts: Annotated[int, Field(ge=1, le=2000)] = 2000
+    """Most prompts kept, in memory only."""
+    reservoir_tenant_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Largest share of the kept prompts that may be one tenant's where several opted in."""
+    reservoir_seconds: Annotated[float, Field(gt=0, le=86_400)] = 86_400.0
+    """Age at which a kept prompt is deleted."""
+    webhook_port: Port = 8085
+    """Port on which the re-evaluator takes alerts and shows reports, at `admin_host`."""
+    webhook_token_file: Path | None = None
+    """File whose first line is the token that Alertmanager brings."""
+    replicas: tuple[str, ...] = ()
+    """Admin addresses (host:port) of all servers, separated by commas; a name may mean many."""
+    rules_file: Path | None = None
+    """Business rules of the re-evaluator, YAML; without one the defaults hold."""
+    reports: Path = Path("reports")
+    """Folder of the re-evaluator's reports."""
+    report_keep_days: Annotated[float, Field(gt=0, le=3650)] = 90.0
+    """Age at which a report is deleted."""
+    report_keep_count: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Most reports kept, the oldest are deleted first."""
+    evaluate_every_seconds: Annotated[float, Field(ge=0, le=31_536_000)] = 86_400.0
+    """Time between two evaluations of a model that nobody asked for; 0 makes none."""
+    public_url: Annotated[str, Field(pattern=r"^(https?://[^ ]+)?$")] = ""
+    """Address under which people reach the re-evaluator's reports, for links; empty writes none."""
     shadow_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of single prompts also solved exactly, to measure how far the layers are off."""
     monitor_prompts_per_second: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
@@ -85,7 +119,7 @@ class Settings(BaseModel):
     drain_seconds: Seconds = 20.0
     """Time that calls in flight get to finish on stop."""
 
-    @field_validator("model_files", mode="before")
+    @field_validator("model_files", "reservoir_tenants", "replicas", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(p for p in value.split(",") if p) if isinstance(value, str) else value

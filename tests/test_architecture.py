@@ -20,13 +20,14 @@ LIBRARIES = {  # beside the standard library; a folder not named here belongs to
         *("service", "model", "monitoring", "sonoba", "numpy", "pydantic", "prometheus_client"),
         *("grpc", "grpc_health", "grpc_reflection", "grpc_status", "google.protobuf", "google.rpc"),
         *("click", "rich", "duckdb", "matplotlib", "jinja2", "sklearn", "threadpoolctl"),
+        *("yaml", "fsspec"),
     },
     "client/sonoba": {"sonoba", "grpc", "google.protobuf"},
     "bench": None,  # measures from outside: anything but what ONLY_IN keeps for others
 }
 WIRE = {
     *("codec", "layout", "batch", "stream", "core", "replies", "describe"),
-    *("operations", "oip", "server"),
+    *("operations", "oip", "server", "replica", "replicas", "operations_client"),
 }
 ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     "torch": {"model/pretrain/"},
@@ -34,11 +35,14 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
         *("model/pretrain/", "service/cli.py", "service/training.py"),
         "service/reproduce_training.py",
     },
-    "jinja2": {"service/reproduce_page.py"},
+    "jinja2": {"service/reproduce_page.py", "service/report_page.py"},
+    "yaml": {"service/business_rules.py", "bench/"},
+    "fsspec": {"service/store_mirror.py"},
     "sklearn": {"service/boosting.py", "bench/"},
     "threadpoolctl": {"service/boosting.py", "bench/"},
     "prometheus_client": {
         *("service/metrics.py", "service/metrics_port.py", "service/server.py"),
+        *("service/reevaluator.py", "service/reevaluator_metrics.py", "service/swap_metrics.py"),
         *("monitoring/exporter.py", "bench/"),
     },
     "sonoba.v1": {"client/sonoba/", "bench/", *(f"service/{noun}.py" for noun in WIRE)},
