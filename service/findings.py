@@ -74,7 +74,7 @@ class CandidateTold(_Part):
     error: BoundsTold | None
     """Leave-one-out error over normal."""
     gain: BoundsTold | None
-    """Share of the served model's error that it saves, paired prompt by prompt; none of `served`."""
+    """Share of the served error that it saves, paired prompt by prompt; None of `served`."""
     evidence: Evidence
     prompt_count: int
 
