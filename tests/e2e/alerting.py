@@ -58,10 +58,13 @@ class Webhook:
 
 
 @contextmanager
-def alerting(folder, targets, webhook_url):
-    """Run both on targets (host:port) until the end of the block; yield Prometheus's address."""
+def alerting(folder, targets, webhook_url, reevaluators=(), restarts=None):
+    """Run both on targets (host:port) until the end of the block; yield Prometheus's address.
+
+    `restarts` is a list that gets a function for each, which kills it and starts it again.
+    """
     prometheus, alertmanager = free_port(), free_port()
-    _configure(folder, targets, webhook_url, alertmanager)
+    _configure(folder, targets, webhook_url, alertmanager, reevaluators)
     commands = [
         [
             shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"),
@@ -79,8 +82,18 @@ def alerting(folder, targets, webhook_url):
     ]
     with (folder / "log").open("w") as log:
         children = [subprocess.Popen(one, stdout=log, stderr=log) for one in commands]
+        ports = (alertmanager, prometheus)
+
+        def again(place):
+            children[place].kill()
+            children[place].wait()
+            children[place] = subprocess.Popen(commands[place], stdout=log, stderr=log)
+            _wait(f"http://127.0.0.1:{ports[place]}/-/ready", folder / "log")
+
+        if restarts is not None:
+            restarts += [lambda: again(0), lambda: again(1)]
         try:
-            for port in (alertmanager, prometheus):
+            for port in ports:
                 _wait(f"http://127.0.0.1:{port}/-/ready", folder / "log")
             yield f"http://127.0.0.1:{prometheus}"
         finally:
@@ -96,7 +109,7 @@ def ask(prometheus, query):
     return [(one["metric"], float(one["value"][1])) for one in found]
 
 
-def _configure(folder, targets, webhook_url, alertmanager_port):
+def _configure(folder, targets, webhook_url, alertmanager_port, reevaluators):
     """Write the shipped configuration, with the test's addresses and a test's patience."""
     pace = rules.fast(window="30s", hold="4s", keep="10s", interval="2s")
     (folder / "rules.yml").write_text(rules.render(pace))
@@ -106,7 +119,11 @@ def _configure(folder, targets, webhook_url, alertmanager_port):
         "alerting": {
             "alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]}]
         },
-        "scrape_configs": [{"job_name": "sonoba", "static_configs": [{"targets": targets}]}],
+        "scrape_configs": [
+            {"job_name": name, "static_configs": [{"targets": list(some)}]}
+            for name, some in (("sonoba", targets), ("sonoba-reevaluator", reevaluators))
+            if some
+        ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus))
     shipped = yaml.safe_load(ALERTMANAGER.read_text())

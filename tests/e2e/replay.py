@@ -24,6 +24,7 @@ class Caller:
         self.model, self.columns = model, hours.features
         self.change, self.rate, self.label_change = unchanged, PROMPTS_PER_SECOND, unchanged
         self.answered, self.failed = 0, 0
+        self.errors = []  # (monotonic seconds, mean squared error by the labels, version)
         self._prompts = draw(hours, LENGTH, 4000, seed)
         self._clients = [sonoba.Client(address, timeout=2.0) for address in addresses]
         self._ends = threading.Event()
@@ -57,8 +58,16 @@ class Caller:
         ]
         told = client.predict_many(prompts, model=self.model, return_exceptions=True)
         failed = sum(isinstance(one, Exception) for one in told)
+        for one, truth in zip(told, p.truth[start : start + TOGETHER], strict=True):
+            if not isinstance(one, Exception):
+                error = float(np.square(np.asarray(one.values) - truth).mean())
+                self.errors.append((time.monotonic(), error, one.model_version))
         self.failed += failed
         self.answered += len(told) - failed
+
+    def error_between(self, start, end):
+        """Return the mean squared error by the labels of what was answered in a span of time."""
+        return float(np.mean([error for when, error, _ in self.errors if start <= when < end]))
 
     def absurd(self):
         """Send one prompt whose numbers are far outside anything."""
