@@ -69,7 +69,8 @@ def serve(**flags: str | None) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # for sigwait, in every thread
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     from model.checkpoint import ArtifactError
-    from service.server import Server, StartError  # after the lines above, which it reads
+    from service.server import Server  # after the lines above, which it reads
+    from service.start_error import StartError
 
     try:
         settings = Settings.from_environ(os.environ, **flags)

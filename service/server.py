@@ -27,6 +27,7 @@ from service.pools import Pools, on_pool
 from service.settings import Settings
 from service.shadow import Shadow
 from service.slot import Slots
+from service.start_error import StartError
 from service.status import Status
 from service.stream import Streams
 from service.tally import MethodTally, PromptTally, RejectionTally
@@ -43,10 +44,6 @@ UNARY = {
     "ListModels": Predictor.list_models,
 }
 STREAM = "PredictStream"
-
-
-class StartError(Exception):
-    """A server that cannot start, and what to do about it."""
 
 
 class Server:

@@ -15,8 +15,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
-from service.server import Server, StartError
+from service.server import Server
 from service.settings import Settings, SettingsError
+from service.start_error import StartError
 from sonoba.v1 import predictor_pb2 as pb
 from tests.service.asking import asking
 
