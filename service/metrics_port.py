@@ -1,9 +1,10 @@
-"""The HTTP port of the metrics and of the status page."""
+"""The HTTP ports: of metrics and status page, and of the re-evaluator's alerts and reports."""
 
 import socket
 import threading
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import WSGIApplication
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
@@ -22,19 +23,18 @@ class _Server6(_Server):
 
 
 class _Silent(WSGIRequestHandler):
+    timeout = 30.0  # s without a word, after which a connection no longer holds a thread
+
     def log_message(self, *_: object) -> None:
         """Log nothing: scrapes and pages ask every few seconds."""
 
 
-class MetricsPort:
-    """Answers scrapes of one registry, and shows a status, from a thread of its own."""
+class HttpPort:
+    """Answers requests with a web application, each from a thread of its own."""
 
-    def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, status: Status | None = None
-    ) -> None:
+    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
         kind = _Server6 if ":" in host else _Server
-        page = StatusPage(make_wsgi_app(registry), status)
-        self._server = make_server(host, port, page, kind, _Silent)
+        self._server = make_server(host, port, application, kind, _Silent)
         self.number = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(LOOK_SECONDS,), daemon=True
@@ -46,3 +46,12 @@ class MetricsPort:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class MetricsPort(HttpPort):
+    """Answers scrapes of one registry, and shows a status."""
+
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, status: Status | None = None
+    ) -> None:
+        super().__init__(host, port, StatusPage(make_wsgi_app(registry), status))

@@ -58,7 +58,7 @@ class StatusPage:
             reply = self._report(asked)
         else:
             reply = self._files.get(path) or _page(self._index, asked)
-        start_response(f"{reply.status.value} {reply.status.phrase}", _headers(reply))
+        start_response(f"{reply.status.value} {reply.status.phrase}", headers(reply))
         return [reply.body]
 
     def _report(self, asked: WSGIEnvironment) -> Reply:
@@ -109,7 +109,8 @@ def _file(name: str) -> Reply:
     return Reply(HTTPStatus.OK, body, TYPES[name.rpartition(".")[2]])
 
 
-def _headers(reply: Reply) -> list[tuple[str, str]]:
+def headers(reply: Reply) -> list[tuple[str, str]]:
+    """Return the headers of a reply, those that hold a browser to our own content among them."""
     return [
         ("Content-Type", f"{reply.content_type}; charset=utf-8"),
         ("Content-Length", str(len(reply.body))),
