@@ -4,15 +4,21 @@ The JSON is the record, the page beside it the same for people. Both hold names 
 folder is for who may see those; times are UTC.
 """
 
-from datetime import datetime
+import os
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from model.version_folder import sync_folder, write_through
 from service.findings import BoundsTold, Findings, Finite, Words
 
-EvaluationId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")]
+EVALUATION = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,79}")  # no dot, no slash: a file's name
+FOLDER_MODE, FILE_MODE = 0o750, 0o640  # names of features are not for everybody on the machine
+
+EvaluationId = Annotated[str, Field(pattern=f"^{EVALUATION.pattern}$")]
 Trigger = Literal["alert", "schedule", "operator"]
 State = Literal[
     "ASKED",
@@ -120,8 +126,6 @@ class Report(_Part):
 class Listed(_Part):
     """One line of the list of reports."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     evaluation: EvaluationId
     model: str
     asked: AwareDatetime
@@ -133,27 +137,66 @@ class Listed(_Part):
     """Of the last decision; empty before the first."""
 
 
+class _Decision(BaseModel):
+    action: str
+
+
+class _Found(BaseModel):
+    verdict: str
+
+
+class _Head(BaseModel):
+    """What the list needs of a kept report; the rest of the file is not looked at."""
+
+    evaluation: EvaluationId
+    model: str
+    asked: AwareDatetime
+    ended: AwareDatetime | None
+    state: State
+    findings: _Found | None
+    decisions: tuple[_Decision, ...]
+
+
 def write(report: Report, folder: Path) -> None:
     """Write `<id>.json` and `<id>.html`, each whole or not at all; the folder is made if needed.
 
     Written again at every step of an evaluation. `OSError` where the folder cannot be written.
     """
-    raise NotImplementedError
+    from service.report_page import page
+
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    # The page first: whoever finds the record finds a page that says no less.
+    _replace(folder / f"{report.evaluation}.html", page(report).encode())
+    _replace(folder / f"{report.evaluation}.json", report.model_dump_json(indent=1).encode())
+    sync_folder(folder)
 
 
 def read(folder: Path, evaluation: str) -> Report:
     """Return a report by its id; `ReportError` for no such id, none kept or a damaged file."""
-    raise NotImplementedError
+    raw = _kept(folder, evaluation, "json")
+    try:
+        return Report.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "JSON"
+        raise ReportError(f"report {evaluation}: {place}: {first['msg'].lower()}") from None
+
+
+def read_page(folder: Path, evaluation: str) -> str:
+    """Return the kept page of a report; `ReportError` for no such id or none kept."""
+    return _kept(folder, evaluation, "html").decode()
 
 
 def listed(folder: Path, model: str = "") -> list[Listed]:
     """Return what is kept of one model or of all, the newest first; damaged files are left out."""
-    raise NotImplementedError
+    found = [_head(path) for path in folder.glob("*.json")]
+    heads = [one for one in found if one is not None and model in ("", one.model)]
+    return sorted(heads, key=lambda one: (one.asked, one.evaluation), reverse=True)
 
 
 def latest(folder: Path, model: str) -> str | None:
     """Return the id of a model's newest report; None where there is none."""
-    raise NotImplementedError
+    return next((one.evaluation for one in listed(folder, model)), None)
 
 
 def prune(
@@ -163,4 +206,48 @@ def prune(
 
     Returns the ids that went. A report whose evaluation has not ended stays.
     """
-    raise NotImplementedError
+    oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days)
+    gone = [
+        one.evaluation
+        for place, one in enumerate(listed(folder))
+        if one.ended is not None and (place >= keep_count or one.ended < oldest)
+    ]
+    for evaluation in gone:  # the record last: interrupted in between, it goes the next time
+        (folder / f"{evaluation}.html").unlink(missing_ok=True)
+        (folder / f"{evaluation}.json").unlink(missing_ok=True)
+    return gone
+
+
+def _kept(folder: Path, evaluation: str, ending: str) -> bytes:
+    """Return a file of a report; an id that is none reaches no file."""
+    if not EVALUATION.fullmatch(evaluation):
+        raise ReportError(f"expected the id of an evaluation, got {evaluation[:80]!r}")
+    try:
+        return (folder / f"{evaluation}.{ending}").read_bytes()
+    except FileNotFoundError:
+        raise ReportError(f"report {evaluation}: there is none, or it is kept no longer") from None
+    except OSError as error:
+        raise ReportError(f"report {evaluation}: {error.strerror or 'cannot be read'}") from None
+
+
+def _head(path: Path) -> Listed | None:
+    """Return the line of one file; None of one that is no report."""
+    try:
+        head = _Head.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    if head.evaluation != path.stem:
+        return None
+    return Listed(
+        **head.model_dump(include={"evaluation", "model", "asked", "ended", "state"}),
+        verdict=head.findings.verdict if head.findings else "",
+        action=head.decisions[-1].action if head.decisions else "",
+    )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Replace a file in one step; what a killed writer left is written over."""
+    unfinished = path.with_name(f".{path.name}.part")
+    write_through(unfinished, content)
+    unfinished.chmod(FILE_MODE)
+    os.replace(unfinished, path)
