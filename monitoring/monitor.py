@@ -20,6 +20,7 @@ from monitoring.observation import Observations, observe
 from monitoring.reference import Reference
 from monitoring.signature import UNKNOWN, Ratios, signature
 from monitoring.snapshot import CHANNELS, Level, Snapshot
+from monitoring.state import State
 from monitoring.warmup import Warmup
 from monitoring.watch import Seen, Summary, Watch
 
@@ -127,6 +128,14 @@ class Monitor:
             kind=causes.kind,
             signature=signature(_ratios(found, means, causes)).name,
         )
+
+    def state(self, prompt_count: int = 0, age_seconds: float = 0.0) -> State | None:
+        """Return sums over the newest prompts; None where there are fewer than 20.
+
+        The newest whole blocks that hold prompt_count (0: all that are kept), of those that did
+        not begin longer ago than age_seconds (0: no bound).
+        """
+        raise NotImplementedError
 
     def snapshot(self) -> Snapshot:
         """Return what is known now."""
