@@ -1,10 +1,26 @@
 """What `sonoba evaluate` and `sonoba models … --address` ask of a re-evaluator over gRPC."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from service.tokens import bearer
+from sonoba.v1 import operations_pb2 as pb
+from sonoba.v1 import operations_pb2_grpc
+
+SECONDS = 10.0  # a call may take; an evaluation is asked for here, not waited for
+TRIGGERS = {
+    "alert": pb.EVALUATION_TRIGGER_ALERT,
+    "schedule": pb.EVALUATION_TRIGGER_SCHEDULE,
+    "operator": pb.EVALUATION_TRIGGER_OPERATOR,
+}
 
 
 class OperationsError(Exception):
@@ -20,7 +36,7 @@ class Version(NamedTuple):
 
     version: str
     kind: str
-    created: datetime
+    created: datetime | None  # UTC; None where the version cannot be read
     role: str  # "current", "previous", "candidate" or empty
     parent: str
     fault: str
@@ -60,29 +76,85 @@ class Told(NamedTuple):
 class OperationsClient:
     """Calls `sonoba.v1.Operations` with the operators' token; each method may raise the above."""
 
+    def __init__(self, channel: grpc.Channel, address: str, token_file: Path) -> None:
+        self._stub = operations_pb2_grpc.OperationsStub(channel)
+        self._address, self._token_file = address, token_file
+
     def versions(self, model: str) -> Versions:
         """Return the stored versions of a model."""
-        raise NotImplementedError
+        request = pb.ListModelVersionsRequest(model=model)
+        told = self._call(self._stub.ListModelVersions, request)
+        return Versions(tuple(map(_version, told.versions)), told.etag)
 
-    def promote(self, model: str, version: str, etag: str, reason: str, force: bool) -> Change:
+    def promote(
+        self, model: str, version: str, etag: str, reason: str, force: bool = False
+    ) -> Change:
         """Put a version in force; `force` also where the business rules would not."""
-        raise NotImplementedError
+        request = pb.PromoteModelVersionRequest(
+            model=model, version=version, etag=etag, reason=reason, force=force
+        )
+        told = self._call(self._stub.PromoteModelVersion, request)
+        return Change(told.version, told.previous_version, told.etag)
 
     def roll_back(self, model: str, etag: str, reason: str) -> Change:
         """Put the version before in force again."""
-        raise NotImplementedError
+        request = pb.RollbackModelRequest(model=model, etag=etag, reason=reason)
+        told = self._call(self._stub.RollbackModel, request)
+        return Change(told.version, told.previous_version, told.etag)
 
     def evaluate(self, model: str, trigger: str, reason: str, key: str = "") -> str:
         """Ask for an evaluation ("operator" or "schedule"); return its id."""
-        raise NotImplementedError
+        request = pb.EvaluateModelRequest(
+            model=model, trigger=TRIGGERS[trigger], reason=reason, idempotency_key=key
+        )
+        evaluation: str = self._call(self._stub.EvaluateModel, request).evaluation_id
+        return evaluation
 
     def evaluation(self, evaluation: str) -> Told:
         """Return one evaluation, finished or not."""
-        raise NotImplementedError
+        request = pb.GetEvaluationRequest(evaluation_id=evaluation)
+        told = self._call(self._stub.GetEvaluation, request).evaluation
+        return Told(
+            told.evaluation_id,
+            *(told.model, told.state, told.verdict, told.reason, told.sentence),
+            *(told.action, told.rule, told.model_version, told.candidate_version),
+            told.report_url,
+        )
+
+    def _call(self, method: Callable[..., Any], request: Any) -> Any:
+        try:
+            metadata = bearer(self._token_file)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise OperationsError("TOKEN", f"{self._token_file}: {reason}") from None
+        try:
+            return method(request, timeout=SECONDS, metadata=metadata)
+        except grpc.RpcError as error:
+            raise _refused(error, self._address) from None
 
 
 @contextmanager
 def operations(address: str, token_file: Path) -> Iterator[OperationsClient]:
     """Open a client of the re-evaluator at host:port for the length of a `with`."""
-    raise NotImplementedError
-    yield OperationsClient()
+    with grpc.insecure_channel(address) as channel:
+        yield OperationsClient(channel, address, token_file)
+
+
+def _refused(error: Any, address: str) -> OperationsError:
+    """Return what a call that failed says, or that nobody answered it."""
+    status = rpc_status.from_call(error)
+    if status is None:
+        code = error.code().name
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            return OperationsError(code, f"no re-evaluator answers at {address}")
+        return OperationsError(code, f"{address}: {error.details()}")
+    info = error_details_pb2.ErrorInfo()
+    for detail in status.details:
+        if detail.Is(info.DESCRIPTOR):
+            detail.Unpack(info)
+    return OperationsError(info.reason or error.code().name, status.message)
+
+
+def _version(told: pb.ModelVersion) -> Version:
+    created = told.create_time.ToDatetime(UTC) if told.create_time != Timestamp() else None
+    return Version(told.version, told.kind, created, told.role, told.parent, told.fault)
