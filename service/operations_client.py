@@ -1,26 +1,28 @@
 """What `sonoba evaluate` and `sonoba models … --address` ask of a re-evaluator over gRPC."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from service.tokens import bearer
 from sonoba.v1 import operations_pb2 as pb
-from sonoba.v1 import operations_pb2_grpc
 
+SERVICE = "sonoba.v1.Operations"
 SECONDS = 10.0  # a call may take; an evaluation is asked for here, not waited for
 TRIGGERS = {
     "alert": pb.EVALUATION_TRIGGER_ALERT,
     "schedule": pb.EVALUATION_TRIGGER_SCHEDULE,
     "operator": pb.EVALUATION_TRIGGER_OPERATOR,
 }
+Answer = TypeVar("Answer", bound=Message)
 
 
 class OperationsError(Exception):
@@ -77,13 +79,12 @@ class OperationsClient:
     """Calls `sonoba.v1.Operations` with the operators' token; each method may raise the above."""
 
     def __init__(self, channel: grpc.Channel, address: str, token_file: Path) -> None:
-        self._stub = operations_pb2_grpc.OperationsStub(channel)
-        self._address, self._token_file = address, token_file
+        self._channel, self._address, self._token_file = channel, address, token_file
 
     def versions(self, model: str) -> Versions:
         """Return the stored versions of a model."""
         request = pb.ListModelVersionsRequest(model=model)
-        told = self._call(self._stub.ListModelVersions, request)
+        told = self._call("ListModelVersions", request, pb.ListModelVersionsResponse)
         return Versions(tuple(map(_version, told.versions)), told.etag)
 
     def promote(
@@ -93,13 +94,13 @@ class OperationsClient:
         request = pb.PromoteModelVersionRequest(
             model=model, version=version, etag=etag, reason=reason, force=force
         )
-        told = self._call(self._stub.PromoteModelVersion, request)
+        told = self._call("PromoteModelVersion", request, pb.PromoteModelVersionResponse)
         return Change(told.version, told.previous_version, told.etag)
 
     def roll_back(self, model: str, etag: str, reason: str) -> Change:
         """Put the version before in force again."""
         request = pb.RollbackModelRequest(model=model, etag=etag, reason=reason)
-        told = self._call(self._stub.RollbackModel, request)
+        told = self._call("RollbackModel", request, pb.RollbackModelResponse)
         return Change(told.version, told.previous_version, told.etag)
 
     def evaluate(self, model: str, trigger: str, reason: str, key: str = "") -> str:
@@ -107,13 +108,12 @@ class OperationsClient:
         request = pb.EvaluateModelRequest(
             model=model, trigger=TRIGGERS[trigger], reason=reason, idempotency_key=key
         )
-        evaluation: str = self._call(self._stub.EvaluateModel, request).evaluation_id
-        return evaluation
+        return self._call("EvaluateModel", request, pb.EvaluateModelResponse).evaluation_id
 
     def evaluation(self, evaluation: str) -> Told:
         """Return one evaluation, finished or not."""
         request = pb.GetEvaluationRequest(evaluation_id=evaluation)
-        told = self._call(self._stub.GetEvaluation, request).evaluation
+        told = self._call("GetEvaluation", request, pb.GetEvaluationResponse).evaluation
         return Told(
             told.evaluation_id,
             *(told.model, told.state, told.verdict, told.reason, told.sentence),
@@ -121,12 +121,17 @@ class OperationsClient:
             told.report_url,
         )
 
-    def _call(self, method: Callable[..., Any], request: Any) -> Any:
+    def _call(self, name: str, request: Message, answer: type[Answer]) -> Answer:
         try:
             metadata = bearer(self._token_file)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise OperationsError("TOKEN", f"{self._token_file}: {reason}") from None
+        method: grpc.UnaryUnaryMultiCallable[Message, Answer] = self._channel.unary_unary(
+            f"/{SERVICE}/{name}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
         try:
             return method(request, timeout=SECONDS, metadata=metadata)
         except grpc.RpcError as error:

@@ -1,0 +1,190 @@
+"""Calls `Replica` of every server: addresses of the settings, resolved, asked at the same time.
+
+A host name may stand for many servers (a headless Service): each of its addresses is asked. A
+replica that does not answer is told of by its address, and nobody waits for it longer than for the
+others.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from monitoring.paired import Paired
+from monitoring.state import State
+from service.start_error import StartError
+from service.tokens import bearer
+from sonoba.v1 import replica_pb2 as pb
+
+SERVICE = "sonoba.v1.Replica"
+SECONDS = 2.0  # a replica may take
+MESSAGE_BYTES_MAX = 64 * 2**20
+RESOLVERS = 16  # host names looked up at once
+OPTIONS = [
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),  # a replica that came back is seen at the next look
+]
+Answer = TypeVar("Answer")
+Response = TypeVar("Response", bound=Message)
+
+
+class Told(NamedTuple):
+    """What one replica told of one model."""
+
+    replica: str  # host:port
+    model_version: str
+    reference: str
+    state: State | None
+    candidate_version: str
+    paired: Paired | None
+    refused_version: str
+    refusal: str
+
+
+class Silent(NamedTuple):
+    """A replica that told nothing, and why."""
+
+    replica: str
+    sentence: str
+
+
+class Replicas:
+    """The admin ports of all servers."""
+
+    def __init__(self, addresses: Sequence[str], token_file: Path, seconds: float = SECONDS):
+        """Take host:port of each; `StartError` names one that is something else."""
+        self._hosts = [_parted(address) for address in addresses]
+        self._token_file, self._seconds = token_file, seconds
+        self._channels: dict[str, grpc.Channel] = {}
+        self._lock = threading.Lock()
+        self._resolvers = futures.ThreadPoolExecutor(RESOLVERS, "sonoba-resolve")
+
+    def told(
+        self, model: str, prompt_count: int = 0, age_seconds: float = 0.0
+    ) -> list[Told | Silent]:
+        """Ask every replica for its sums of a model; 0 means all that are kept."""
+        request = pb.GetMonitorStateRequest(
+            model=model, prompt_count=prompt_count, age_seconds=age_seconds
+        )
+        response = pb.GetMonitorStateResponse
+        return self._asked("GetMonitorState", request, response, _told)
+
+    def kept(
+        self, model: str, prompt_count: int, age_seconds: float, reason: str
+    ) -> list["pb.CollectPromptsResponse | Silent"]:
+        """Ask every replica for the prompts that tenants let it keep."""
+        request = pb.CollectPromptsRequest(
+            model=model, prompt_count=prompt_count, age_seconds=age_seconds, reason=reason
+        )
+        response = pb.CollectPromptsResponse
+        return self._asked("CollectPrompts", request, response, lambda _, told: told)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+        for channel in self._channels.values():
+            channel.close()
+
+    def _asked(
+        self,
+        name: str,
+        request: Message,
+        response: type[Response],
+        read: Callable[[str, Response], Answer],
+    ) -> list[Answer | Silent]:
+        """Call one method of every replica at the same time; `read` may raise ValueError."""
+        try:
+            metadata = bearer(self._token_file)
+        except (OSError, ValueError) as error:
+            return [Silent(f"{host}:{port}", _sentence(error)) for host, port in self._hosts]
+        found: list[Answer | Silent] = []
+        waiting: dict[str, Any] = {}
+        for place in self._resolved():
+            if isinstance(place, Silent):
+                found.append(place)
+            elif place not in waiting:
+                method = self._method(place, name, response)
+                waiting[place] = method.future(request, timeout=self._seconds, metadata=metadata)
+        found += [_answer(place, call, read) for place, call in waiting.items()]
+        self._forget(set(waiting))
+        return found
+
+    def _method(
+        self, place: str, name: str, response: type[Response]
+    ) -> grpc.UnaryUnaryMultiCallable[Message, Response]:
+        return self._channel(place).unary_unary(
+            f"/{SERVICE}/{name}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=response.FromString,
+        )
+
+    def _resolved(self) -> Iterator[str | Silent]:
+        """Yield the addresses behind the names; a name nobody knows is silent."""
+        looked = [(host, self._resolvers.submit(_addresses, *host)) for host in self._hosts]
+        for (host, port), future in looked:
+            try:
+                yield from future.result(self._seconds)
+            except (OSError, futures.TimeoutError):
+                yield Silent(f"{host}:{port}", "its name cannot be resolved")
+
+    def _channel(self, address: str) -> grpc.Channel:
+        with self._lock:
+            if address not in self._channels:
+                self._channels[address] = grpc.insecure_channel(address, OPTIONS)
+            return self._channels[address]
+
+    def _forget(self, present: set[str]) -> None:
+        """Let go of connections to servers that are gone: pods come and go for months."""
+        with self._lock:
+            gone = [self._channels.pop(place) for place in set(self._channels) - present]
+        for channel in gone:
+            channel.close()
+
+
+def _answer(replica: str, call: Any, read: Callable[[str, Any], Answer]) -> Answer | Silent:
+    try:
+        return read(replica, call.result())
+    except grpc.RpcError as error:
+        code = error.code()
+        return Silent(replica, error.details() or code.name)
+    except ValueError as error:
+        return Silent(replica, str(error))
+
+
+def _told(replica: str, told: pb.GetMonitorStateResponse) -> Told:
+    return Told(
+        replica,
+        told.model_version,
+        told.reference,
+        State.from_bytes(told.state) if told.state else None,
+        told.candidate_version,
+        Paired.from_bytes(told.paired) if told.paired else None,
+        told.refused_version,
+        told.refusal,
+    )
+
+
+def _parted(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise StartError(f"replicas: expected host:port, got {address[:100]!r}")
+    return host.strip("[]"), int(port)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Return host:port of every server behind a name; IPv6 only where there is nothing else."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    four = {str(entry[4][0]) for entry in found if entry[0] == socket.AF_INET}
+    six = {f"[{entry[4][0]}]" for entry in found if entry[0] == socket.AF_INET6}
+    return [f"{address}:{port}" for address in sorted(four or six)]
+
+
+def _sentence(error: OSError | ValueError) -> str:
+    return (error.strerror or "cannot be read") if isinstance(error, OSError) else str(error)
