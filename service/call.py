@@ -7,12 +7,17 @@ from model.refusal import Refusal
 
 
 class Call:
-    """The clock and the id of one call; the id is the caller's once the request has been read."""
+    """The clock and the id of one call; the id is the caller's once the request has been read.
 
-    __slots__ = ("_ends", "request_id")
+    `caller` is who calls, as far as somebody asked: the tenant of a prediction, the address of an
+    administrator.
+    """
+
+    __slots__ = ("_ends", "caller", "request_id")
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
+        self.caller = ""
         self.request_id = f"{random.getrandbits(64):016x}"
 
     def name(self, request_id: str) -> None:

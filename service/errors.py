@@ -45,6 +45,8 @@ RETRY_SECONDS = {"OVERLOADED": 0.1, "DRAINING": 0.05}
 
 Handler = Callable[[bytes, Call], bytes]
 Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
+Admit = Callable[[grpc.ServicerContext, Call], None]
+"""Is shown a call before its handler: may refuse it, and may say whose it is."""
 
 
 def code_of(refusal: Refusal) -> int:
@@ -97,17 +99,22 @@ def _details(refusal: Refusal) -> list[Message]:
 
 
 def answered(
-    handler: Handler, default_deadline_seconds: float, count: Callable[[str], None]
+    handler: Handler,
+    default_deadline_seconds: float,
+    count: Callable[[str], None],
+    admit: Admit | None = None,
 ) -> Behaviour:
     """Answer a refusal with its status and sentence, and a bug with nothing but the fact.
 
-    `count` is told the reason of every refusal.
+    `count` is told the reason of every refusal; `admit` comes before the request is read.
     """
 
     def behaviour(wire: bytes, context: grpc.ServicerContext) -> bytes:
         call = Call(min(context.time_remaining(), default_deadline_seconds))
         try:
             call.check_deadline()
+            if admit is not None:
+                admit(context, call)
             return handler(wire, call)
         except Refusal as refusal:
             count(refusal.reason)

@@ -16,7 +16,10 @@ _STATUS = health_pb2.HealthCheckResponse
 class Health:
     """The states of grpc.health.v1: "" and the service follow readiness, `liveness` never drops."""
 
-    def __init__(self, server: grpc.Server, pool: futures.ThreadPoolExecutor) -> None:
+    def __init__(
+        self, server: grpc.Server, pool: futures.ThreadPoolExecutor, service: str = READINESS
+    ) -> None:
+        self._names = ("", service)
         self._servicer = health.HealthServicer(experimental_thread_pool=pool)
         self.set_ready(False)
         self._servicer.set(LIVENESS, _STATUS.SERVING)
@@ -26,5 +29,5 @@ class Health:
     def set_ready(self, is_ready: bool) -> None:
         """Say whether calls are welcome."""
         status = _STATUS.SERVING if is_ready else _STATUS.NOT_SERVING
-        for name in ("", READINESS):
+        for name in self._names:
             self._servicer.set(name, status)

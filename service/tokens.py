@@ -47,10 +47,13 @@ class Tokens:
         raise Refusal("UNAUTHENTICATED", HEADER, sentence)
 
     def matches(self, header: str) -> bool:
-        """Return whether an `authorization` header brings the token, in constant time."""
-        scheme, given = header[: len(SCHEME)], header[len(SCHEME) :].strip(" ")
-        is_equal = hmac.compare_digest(given.encode("utf-8", "replace"), self._current())
-        return is_equal and scheme.lower() == SCHEME
+        """Return whether an `authorization` header, "Bearer …", brings the token."""
+        is_token = self.is_token(header[len(SCHEME) :].strip(" "))
+        return is_token and header[: len(SCHEME)].lower() == SCHEME
+
+    def is_token(self, text: str) -> bool:
+        """Return whether a text is the token itself, in constant time."""
+        return hmac.compare_digest(text.encode("utf-8", "replace"), self._current())
 
     def _current(self) -> bytes:
         """Return the file's token as it is now; while it cannot be read, the one before."""

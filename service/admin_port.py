@@ -1,0 +1,84 @@
+"""The administrators' port: a gRPC server of its own, which nobody calls without the token.
+
+Health is the exception: who asks whether a process is ready needs no secret.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent import futures
+
+import grpc
+
+from service.call import Call
+from service.counting import counted_unary
+from service.errors import Handler, answered
+from service.health import Health
+from service.settings import Settings
+from service.start_error import StartError
+from service.tally import MethodTally
+from service.tokens import Tokens
+
+THREADS = 4
+
+
+class AdminPort:
+    """Unary calls of one service, each with the token of the administrators.
+
+    `handlers` are the service's methods by name; `count` is told the reason of every refusal.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: Tokens,
+        service: str,
+        handlers: Mapping[str, Handler],
+        count: Callable[[str], None],
+    ) -> None:
+        self._settings, self._tokens, self._count = settings, tokens, count
+        self.tallies = {name: MethodTally("unary", service, name) for name in handlers}
+        self._pool = futures.ThreadPoolExecutor(THREADS, "sonoba-admin")
+        self._grpc = grpc.server(self._pool, options=_options(settings))
+        methods = {name: self._method(name, handler) for name, handler in handlers.items()}
+        self._grpc.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, methods),)
+        )
+        self._health = Health(self._grpc, self._pool, service)
+        self.number = 0
+
+    def _method(self, name: str, handler: Handler) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        seconds = self._settings.default_deadline_seconds
+        behaviour = answered(handler, seconds, self._count, self._admit)
+        return grpc.unary_unary_rpc_method_handler(counted_unary(behaviour, self.tallies[name]))
+
+    def _admit(self, context: grpc.ServicerContext, call: Call) -> None:
+        self._tokens.check(context.invocation_metadata())
+        call.caller = context.peer()
+
+    def start(self) -> None:
+        """Listen and answer; `StartError` where the port is taken."""
+        host, port = self._settings.admin_host, self._settings.admin_port
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            self.number = self._grpc.add_insecure_port(address)
+        except RuntimeError:
+            self.number = 0
+        if not self.number:
+            raise StartError(f"admin_port: cannot listen on {address}; is another server there?")
+        self._grpc.start()
+        self._health.set_ready(True)
+
+    def stop(self, seconds: float) -> None:
+        """Turn unhealthy, refuse new calls, and give those in flight some seconds."""
+        self._health.set_ready(False)
+        self._grpc.stop(seconds).wait()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 0),  # a second start on the port must fail, not share it
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
