@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.attribution import Sums
+from monitoring.ridge_sums import RidgeSums
 
 Array = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ class Evidence:
     task_variance: float  # Σ tr T/p
     direction_excess: Array  # (D,) Σ of h - σ² along the reference's directions, less sampling
     scene: Sums
-    gap_squares: Array  # (p, p) Σ ggᵀ, g = (Uᵀr - Gm)/M
+    ridge: RidgeSums  # what labels say of the tasks, of `scene.prompt_count` prompts with labels
     mean_squares: Array  # (p, p) Σ ūūᵀ
     row_prompts: float  # prompts whose rows were seen
     residual_power: float  # Σ|r - Um|²/M of those
