@@ -88,6 +88,10 @@ class Reservoir:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reservoir", daemon=True)
 
+    def __len__(self) -> int:
+        """Return how many prompts are in memory at this moment, but for those that wait."""
+        return len(self._kept)
+
     def start(self) -> None:
         """Keep and delete from now on."""
         self._thread.start()
