@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import grpc
+import numpy as np
 from google.protobuf.message import Message
 
+from model.prompt import Block, Examples
 from monitoring.paired import Paired
 from monitoring.state import State
 from service.start_error import StartError
@@ -48,6 +50,22 @@ class Told(NamedTuple):
     refusal: str
 
 
+class Prompt(NamedTuple):
+    """One prompt that a replica was let keep."""
+
+    block: Block  # B = 1, natural units
+    age_seconds: float
+    tenant: tuple[str, int]  # replica, and a number that means nothing elsewhere
+
+
+class Collected(NamedTuple):
+    """What one replica kept of one model."""
+
+    replica: str
+    model_version: str
+    prompts: tuple[Prompt, ...]
+
+
 class Silent(NamedTuple):
     """A replica that told nothing, and why."""
 
@@ -78,13 +96,13 @@ class Replicas:
 
     def kept(
         self, model: str, prompt_count: int, age_seconds: float, reason: str
-    ) -> list["pb.CollectPromptsResponse | Silent"]:
-        """Ask every replica for the prompts that tenants let it keep."""
+    ) -> list["Collected | Silent"]:
+        """Ask every replica for the prompts that tenants let it keep; it logs the reason."""
         request = pb.CollectPromptsRequest(
             model=model, prompt_count=prompt_count, age_seconds=age_seconds, reason=reason
         )
         response = pb.CollectPromptsResponse
-        return self._asked("CollectPrompts", request, response, lambda _, told: told)
+        return self._asked("CollectPrompts", request, response, _collected)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -169,6 +187,21 @@ def _told(replica: str, told: pb.GetMonitorStateResponse) -> Told:
         told.refused_version,
         told.refusal,
     )
+
+
+def _collected(replica: str, told: pb.CollectPromptsResponse) -> Collected:
+    prompts = tuple(_prompt(replica, one) for one in told.prompts)
+    return Collected(replica, told.model_version, prompts)
+
+
+def _prompt(replica: str, kept: pb.KeptPrompt) -> Prompt:
+    """Return one prompt; ValueError where its numbers are not as many as it says."""
+    M, d = kept.example_count, kept.feature_count
+    x, y, queries = (np.frombuffer(b, "<f8") for b in (kept.features, kept.labels, kept.queries))
+    if min(M, d) < 1 or x.size != M * d or y.size != M or queries.size % d:
+        raise ValueError(f"expected a prompt of {M} x {d} numbers, got {x.size}")
+    block = Block(Examples(x.reshape(1, M, d), y.reshape(1, M)), queries.reshape(1, -1, d))
+    return Prompt(block, kept.age_seconds, (replica, kept.tenant_place))
 
 
 def _parted(address: str) -> tuple[str, int]:

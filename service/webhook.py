@@ -1,8 +1,8 @@
 """Takes the alerts of Alertmanager: each that asks for a re-evaluation becomes one, once.
 
 Payload version 4 of Alertmanager's webhook. Only the ledger's row is written before the answer;
-where it cannot be written the answer is 503, and Alertmanager comes again. An alert that comes again
-is known by its model, fingerprint and start; one that is over triggers nothing.
+where it cannot be written the answer is 503, and Alertmanager comes again. An alert that comes
+again is known by its model, fingerprint and start; one that is over triggers nothing.
 """
 
 import json
