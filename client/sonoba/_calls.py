@@ -11,6 +11,7 @@ from sonoba.prediction import Model
 SERVICE = "sonoba.v1.Predictor"
 MESSAGE_BYTES = 64 * 2**20
 STREAM_WINDOW = 64  # prompts that a server holds unanswered for one stream
+TENANT_HEADER = "x-sonoba-tenant"
 CALL_SECONDS = 300.0  # past the 240 s after which the server ends a stream's call
 MODEL_SECONDS = 300.0  # how long a model's limits are believed
 
@@ -56,6 +57,12 @@ class Defaults:
     timeout: float
     model: str
     model_version: str
+    tenant: str = ""
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with every call: for whom it is, where that was said."""
+        return ((TENANT_HEADER, self.tenant),) if self.tenant else ()
 
     def route(self, model: str | None, model_version: str | None) -> Route:
         """Return the model asked for; our version belongs to our model only."""
@@ -77,6 +84,11 @@ class Deadline(NamedTuple):
     def remaining(self) -> float:
         """Return the seconds left."""
         return self.at - time.monotonic()
+
+
+def seconds_left(limit: Deadline | None) -> float:
+    """Return the seconds that a stream's call may take."""
+    return CALL_SECONDS if limit is None else limit.remaining()
 
 
 def retry_pause(error: SonobaError, remaining: float) -> float | None:

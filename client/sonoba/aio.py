@@ -10,6 +10,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
+from functools import partial
 from typing import Literal, Self, TypeVar, overload
 
 import grpc
@@ -18,13 +19,13 @@ from google.protobuf.message import Message
 from sonoba import _replies
 from sonoba._aio_stream import Call, Conversation, each, predictions
 from sonoba._calls import (
-    CALL_SECONDS,
     CHANNEL_OPTIONS,
     Deadline,
     Defaults,
     ModelCache,
     Route,
     retry_pause,
+    seconds_left,
 )
 from sonoba._examples import encode_examples
 from sonoba._requests import batch_request, predict_request, summarize_request
@@ -54,8 +55,9 @@ class Client:
         timeout: float = 5.0,
         model: str = "",
         model_version: str = "",
+        tenant: str = "",
     ) -> None:
-        self._defaults = Defaults(timeout, model, model_version)
+        self._defaults = Defaults(timeout, model, model_version, tenant)
         self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
         self._stub = PredictorStub(self._channel)  # type: ignore[no-untyped-call]  # generated
         self._models = ModelCache()
@@ -214,8 +216,7 @@ class Client:
     async def models(self, *, timeout: float | None = None) -> list[Model]:
         """Return every model that is served, ordered by name."""
         deadline = self._defaults.deadline(timeout)
-        models: list[Model] = []
-        token = ""
+        models, token = list[Model](), ""
         while True:
             request = pb.ListModelsRequest(page_token=token)
             page = await self._call(self._stub.ListModels, request, deadline)
@@ -261,11 +262,11 @@ class Client:
         route: Route,
         limit: Deadline | None,
     ) -> AsyncGenerator[Answer, None]:
-        def remaining() -> float:
-            return CALL_SECONDS if limit is None else limit.remaining()
+        remaining = partial(seconds_left, limit)
 
         def open_call(requests: AsyncIterator[pb.PredictStreamRequest]) -> Call:
-            call: Call = self._stub.PredictStream(requests, timeout=remaining())
+            metadata = self._defaults.metadata
+            call: Call = self._stub.PredictStream(requests, timeout=remaining(), metadata=metadata)
             return call
 
         return Conversation(prompts, route, open_call, remaining).answers()
@@ -279,7 +280,9 @@ class Client:
     ) -> Response:
         """Call, and once more if an overloaded server says when and the deadline lets us."""
         try:
-            return await rpc(request, timeout=deadline.remaining())
+            return await rpc(
+                request, timeout=deadline.remaining(), metadata=self._defaults.metadata
+            )
         except grpc.RpcError as failure:
             error = call_error(failure)
             if isinstance(error, SchemaMismatch):

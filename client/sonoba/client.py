@@ -11,13 +11,13 @@ from google.protobuf.message import Message
 
 from sonoba import _replies
 from sonoba._calls import (
-    CALL_SECONDS,
     CHANNEL_OPTIONS,
     Deadline,
     Defaults,
     ModelCache,
     Route,
     retry_pause,
+    seconds_left,
 )
 from sonoba._examples import encode_examples
 from sonoba._requests import batch_request, predict_request, summarize_request
@@ -39,8 +39,9 @@ class Client:
     """A connection to a sonoba server, for any number of threads.
 
     `timeout` seconds, `model` and `model_version` hold for calls that do not say otherwise; a model
-    of "" is the server's choice, a version of "" the one in force. Connecting waits for the first
-    call. Every failed call raises a `SonobaError`.
+    of "" is the server's choice, a version of "" the one in force. `tenant` names whose prompts
+    they are: 1 to 64 of A-Z a-z 0-9 . _ -, told to the server with every call. Connecting waits
+    for the first call. Every failed call raises a `SonobaError`.
 
     >>> with Client("127.0.0.1:50051") as client:  # doctest: +SKIP
     ...     client.predict([[1], [2], [3], [4], [5]], [2, 4, 6, 8, 10], [[6]]).values
@@ -54,8 +55,9 @@ class Client:
         timeout: float = 5.0,
         model: str = "",
         model_version: str = "",
+        tenant: str = "",
     ) -> None:
-        self._defaults = Defaults(timeout, model, model_version)
+        self._defaults = Defaults(timeout, model, model_version, tenant)
         self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
         self._stub = PredictorStub(self._channel)  # type: ignore[no-untyped-call]  # generated
         self._models = ModelCache()
@@ -94,8 +96,7 @@ class Client:
     ) -> Prediction:
         """Answer queries (Q, d) from examples (M, d) with labels (M,), or from their summary.
 
-        See `Prompt` for what numbers may be and what the other options add to the answer.
-        `request_id` is echoed, and found in the server's log.
+        `Prompt` says what the options are; `request_id` is echoed, and found in the server's log.
         """
         deadline = self._defaults.deadline(timeout)
         context = examples, labels, queries, columns, summary
@@ -226,8 +227,7 @@ class Client:
     def models(self, *, timeout: float | None = None) -> list[Model]:
         """Return every model that is served, ordered by name."""
         deadline = self._defaults.deadline(timeout)
-        models: list[Model] = []
-        token = ""
+        models, token = list[Model](), ""
         while True:
             request = pb.ListModelsRequest(page_token=token)
             page = self._call(self._stub.ListModels, request, deadline)
@@ -270,11 +270,11 @@ class Client:
     def _converse(
         self, prompts: Iterable[Encoded], route: Route, limit: Deadline | None
     ) -> Generator[Answer, None, None]:
-        def remaining() -> float:
-            return CALL_SECONDS if limit is None else limit.remaining()
+        remaining = partial(seconds_left, limit)
 
         def open_call(requests: Iterator[pb.PredictStreamRequest]) -> Call:
-            call: Call = self._stub.PredictStream(requests, timeout=remaining())
+            metadata = self._defaults.metadata
+            call: Call = self._stub.PredictStream(requests, timeout=remaining(), metadata=metadata)
             return call
 
         return Conversation(prompts, route, open_call, remaining).answers()
@@ -288,7 +288,7 @@ class Client:
     ) -> Response:
         """Call, and once more if an overloaded server says when and the deadline lets us."""
         try:
-            return rpc(request, timeout=deadline.remaining())
+            return rpc(request, timeout=deadline.remaining(), metadata=self._defaults.metadata)
         except grpc.RpcError as failure:
             error = call_error(failure)
             if isinstance(error, SchemaMismatch):

@@ -67,6 +67,7 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
     def __init__(self):
         self.requests = []
         self.attempts = Counter()
+        self.tenants = Counter()  # calls by the tenant they name
         self.failures = deque()  # one status for each of the next calls
         self.seconds = 0.0  # spent on every call
         self.stream_answers = None  # after which a stream's call ends with OK
@@ -94,6 +95,7 @@ class Reference(predictor_pb2_grpc.PredictorServicer):
     def _begin(self, rpc, request, context):
         with self._lock:
             self.attempts[rpc] += 1
+            self.tenants[dict(context.invocation_metadata()).get("x-sonoba-tenant")] += 1
             self.requests.append(request)
             failure = self.failures.popleft() if self.failures else None
         time.sleep(self.seconds)
