@@ -19,9 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from model.answer import Answer, Mode
 from model.calibration import Calibration
 from model.foundation import FoundationModel
-from model.layers import certificate
+from model.layer_draft import check_steps, stored_layer
+from model.layer_manifest import LayerManifest
 from model.packing import Leaf, below, unpack
 from model.paper import PaperModel
+from model.paper_weights import check_moment
 from model.profile import ProfileModel
 from model.profile_doubts import DoubtLimits
 from model.profile_parameters import ProfileParameters
@@ -29,7 +31,7 @@ from model.prompt import Block
 from model.schema import Column, Schema
 from model.store import Store
 from model.support import Supported, Wanted
-from model.version_folder import StoreError
+from model.version_folder import Stored, StoreError
 
 FOUNDATION_FILE = Path(__file__).with_name("foundation.json")
 LARGEST_FILE_BYTES = 16 * 2**20
@@ -103,12 +105,7 @@ class _FoundationEntry(_Entry):
 
     def build(self) -> tuple[Model, Schema]:
         steps = tuple(self.steps)
-        low, high, inverse = certificate(steps)
-        if not (low >= -0.1 and high < 1.0 and inverse > 0.0):
-            raise ValueError(
-                "steps: expected layers with a residual in [-0.1, 1) and a positive inverse, "
-                f"got a residual in [{low:.3g}, {high:.3g}] and an inverse of {inverse:.3g}"
-            )
+        check_steps(steps)
         grid = tuple(self.lambda_grid)
         return FoundationModel(steps, grid, self.correction_bound), Schema()
 
@@ -127,10 +124,7 @@ class _PaperEntry(_Entry):
         if any(len(row) != d for row in self.covariance):
             raise ValueError(f"covariance: expected {d} rows of {d} numbers, got another length")
         matrix = np.array(self.covariance)  # (d, d)
-        if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=0.0):
-            raise ValueError("covariance: expected a symmetric matrix, got another one")
-        if np.linalg.eigvalsh(matrix)[0] < -1e-9 * np.trace(matrix):
-            raise ValueError("covariance: expected no negative eigenvalue, got one")
+        check_moment("covariance", matrix)
         if self.columns and len(self.columns) != d:
             raise ValueError(f"columns: expected {d} (covariance), got {len(self.columns)}")
         columns = tuple(Column(c.name, c.unit, c.description) for c in self.columns)
@@ -168,28 +162,30 @@ def load_stored(
 ) -> Artifact:
     """Return a version of a store, by default the one in force.
 
-    Prompts that are not of its kind go to `fallback`.
+    Prompts that are not of a profile's kind go to `fallback`.
     """
     try:
         stored = Store(folder).load(name, version)
-        parameters = unpack(ProfileParameters, below(stored.arrays, "profile."))
-        errors = below(stored.arrays, "calibration.")
-        calibration = unpack(Calibration, errors) if errors else None
-        limits = below(stored.arrays, "doubts.")
-        doubts = unpack(DoubtLimits, limits) if limits else None
+        model = _stored_model(stored, fallback)
     except (StoreError, ValueError) as error:
         raise ArtifactError(str(error)) from None
-    manifest = stored.manifest
-    schema = manifest.feature_schema.schema_of_model()
-    model = ProfileModel(
-        parameters,
-        fallback=fallback,
-        calibration=calibration,
-        doubts=doubts,
-        no_better_than_mean=manifest.metrics.no_better_than_mean,
-    )
-    reference = below(stored.arrays, "monitoring.")
+    manifest, reference = stored.manifest, below(stored.arrays, "monitoring.")
+    schema = manifest.schema_of_model()
     return Artifact(name, stored.version, schema, manifest.created, model, reference)
+
+
+def _stored_model(stored: Stored, fallback: FoundationModel | None) -> Model:
+    """Return what answers; ValueError where an array is missing or says nothing."""
+    if isinstance(stored.manifest, LayerManifest):
+        return stored_layer(stored.manifest, stored.arrays)
+    errors, limits = below(stored.arrays, "calibration."), below(stored.arrays, "doubts.")
+    return ProfileModel(
+        unpack(ProfileParameters, below(stored.arrays, "profile.")),
+        fallback=fallback,
+        calibration=unpack(Calibration, errors) if errors else None,
+        doubts=unpack(DoubtLimits, limits) if limits else None,
+        no_better_than_mean=stored.manifest.metrics.no_better_than_mean,
+    )
 
 
 def _created(entry: _Entry) -> datetime:

@@ -45,15 +45,15 @@ class _Solved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FoundationModel:
-    """The layers' steps (a_l, b_l), the grid of λ and the certificate's bound."""
+    """The layers' steps (a_l, b_l), the grid of λ, the certificate's bound, and d or 0 for any."""
 
     steps: Steps
     lambda_grid: tuple[float, ...] = LAMBDA_GRID
     correction_bound: float = 0.05
+    feature_count: int = 0
 
     mode = Mode.FOUNDATION
     example_count_min = 4
-    feature_count = 0  # any
 
     def answer(self, block: Block) -> Answer:
         """Answer every prompt of the block; a prompt that cannot be answered is refused alone."""

@@ -24,11 +24,13 @@ State = Literal["provisional", "healthy"]
 Method = Annotated[str, Field(max_length=64)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Frozen, and a field that nobody knows is refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Feature(_Part):
+class Feature(Part):
     """One feature as the model takes it; a range is null where only sums were given."""
 
     name: Annotated[str, Field(min_length=1, max_length=512)]
@@ -44,7 +46,7 @@ class Label(Feature):
     """What is predicted."""
 
 
-class FeatureSchema(_Part):
+class FeatureSchema(Part):
     """The model's features in order, and the columns they are made of."""
 
     features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=1024)]
@@ -69,7 +71,7 @@ class FeatureSchema(_Part):
         return self
 
 
-class Length(_Part):
+class Length(Part):
     """What was learnt for prompts of about this many examples; working units of the model."""
 
     example_count: Annotated[int, Field(ge=1)]
@@ -82,7 +84,7 @@ class Length(_Part):
     """How far the coefficients of groups lie from their mean."""
 
 
-class Reference(_Part):
+class Reference(Part):
     """What was normal: count, means and second moments; the matrices are in the weights."""
 
     row_count: Count
@@ -92,14 +94,14 @@ class Reference(_Part):
     """Id of what monitoring compares prompts with; empty where the first prompts become that."""
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """What intervals rest on; `none` where only sums were given."""
 
     evidence: Literal["held-out groups", "none"]
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
 
 
-class Training(_Part):
+class Training(Part):
     """Where the version comes from."""
 
     source: str
@@ -123,7 +125,7 @@ class Training(_Part):
         return self
 
 
-class Score(_Part):
+class Score(Part):
     """Median error of every method over held-out prompts of one length (1: as good as ȳ's scatter).
 
     The error of a prompt is the RMSE over its queries by the standard deviation of its labels.
@@ -135,7 +137,7 @@ class Score(_Part):
     error: dict[Method, Finite]
 
 
-class Metrics(_Part):
+class Metrics(Part):
     """How good the version was on groups it had not seen, and whether it may serve."""
 
     scores: tuple[Score, ...]
@@ -146,14 +148,25 @@ class Metrics(_Part):
     """Lengths at which the mean of the prompt's labels was as good."""
 
 
-class Array(_Part):
+class Origin(Part):
+    """What a version was recalibrated from, and on how much."""
+
+    parent: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+    """The version that was in force."""
+    evaluation: Annotated[str, Field(max_length=64)]
+    """Id of the re-evaluation that made it."""
+    prompt_count: Count
+    row_count: Count
+
+
+class Array(Part):
     """One array of the weights."""
 
     shape: tuple[Count, ...]
     dtype: Annotated[str, Field(pattern=r"^[<|][fiubU]\d{1,5}$")]
 
 
-class Weights(_Part):
+class Weights(Part):
     """The file of numbers beside the manifest."""
 
     file: Literal["weights.npz"] = "weights.npz"
@@ -162,7 +175,7 @@ class Weights(_Part):
     arrays: dict[str, Array]
 
 
-class Draft(_Part):
+class Draft(Part):
     """Everything a manifest says but of its weights, which the store adds."""
 
     format: Literal[1] = 1
@@ -178,6 +191,11 @@ class Draft(_Part):
     calibration: Calibration
     training: Training
     metrics: Metrics
+    origin: Origin | None = None
+
+    def schema_of_model(self) -> Schema:
+        """Return the schema that requests are checked against."""
+        return self.feature_schema.schema_of_model()
 
     @model_validator(mode="after")
     def _counts(self) -> Self:

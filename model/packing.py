@@ -22,7 +22,7 @@ def pack(value: object, path: str = "") -> dict[str, Leaf]:
     {'0.0': array(1.), '0.1': array(2.), '1': array('int', dtype='<U3')}
     """
     if is_dataclass(value) and not isinstance(value, type):
-        parts = [(field.name, getattr(value, field.name)) for field in fields(value)]
+        parts = [(field.name, getattr(value, field.name)) for field in fields(value) if field.init]
     elif isinstance(value, tuple | list):
         parts = [(str(i), part) for i, part in enumerate(value)]
     elif isinstance(value, Mapping):

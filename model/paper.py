@@ -1,13 +1,12 @@
 """The paper's single layer with its closed-form weights: ŷ = x_qᵀ A g, g = (1/M) Σ y_i x_i.
 
-arXiv 2306.09927v3, Theorem 4.1: gradient flow converges to A = Γ⁻¹, Γ = (1+1/N)Λ + (tr Λ/N) I. With
-label noise σ² and task variance τ², Γ = (1+1/M)Λ + (tr Λ + σ²/τ²)/M I, taken at the prompt's own
-length M (derived in docs/model.md, section 1).
+arXiv 2306.09927v3, Theorem 4.1: gradient flow converges to A = Γ⁻¹, Γ = (1+1/N)Λ + (tr Λ/N) I. A is
+taken at the prompt's own length M, of a normal law or of recorded prompts (model/paper_weights.py).
 """
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,15 @@ from model.explain import Smoother, paper_smoother
 from model.hygiene import EXTRAPOLATION_SD, constant_columns, far_queries
 from model.intervals import paper_intervals
 from model.moments import Moments
+from model.paper_weights import EmpiricalSums, Law
 from model.prompt import Block
 from model.refusal import Refusal
 from model.standardise import CONSTANT_SD
 from model.support import Supported, Wanted, supported
 
 Array = NDArray[np.float64]
+
+Weights: TypeAlias = Law | EmpiricalSums
 
 ROUNDING = (EXTRAPOLATION_SD * CONSTANT_SD) ** 2  # of a squared mean: no variation that counts
 LENGTHS_KEPT = 256  # callers choose lengths, so the memory of them is bounded
@@ -44,7 +46,7 @@ def predict(A: Array, x: Array, y: Array, queries: Array) -> Array:
 class _Length(NamedTuple):
     """What prompts of one length share."""
 
-    scaled: Array  # (d, d) A over the number of terms in g
+    scaled: Array  # (d, d) Aᵀ over the number of terms in g: Aᵀ stands right of a row g
     average: Array  # (M,) 1/M
     reach: Array  # (M,) weighs squared distances to (5 sd)², beyond which a query is far
 
@@ -67,32 +69,57 @@ class PaperModel:
         task_variance: float = 1.0,
         centred: bool = True,
     ) -> None:
-        self._eigenvalues, self._vectors = np.linalg.eigh(covariance)  # (d,), (d, d)
-        self._noise_variance, self._task_variance = noise_variance, task_variance
-        self._noise_to_signal = noise_variance / task_variance
-        self._centred = centred
+        self._set(Law(covariance, noise_variance, task_variance), centred)
+
+    @classmethod
+    def of(cls, weights: Weights, centred: bool = True) -> Self:
+        """Return the layer with weights of a law, or of sums over recorded prompts."""
+        made = cls.__new__(cls)
+        made._set(weights, centred)
+        return made
+
+    @classmethod
+    def from_sums(
+        cls,
+        mean: Array,
+        products: Array,
+        fourth: Array,
+        noise_variance: float = 0.0,
+        task_variance: float = 1.0,
+        centred: bool = True,
+    ) -> Self:
+        """Return the layer whose weights are the best for the law of recorded prompts.
+
+        mean E[S], products Ū and fourth F̄ (d, d) as `model.paper_weights.EmpiricalSums` has them;
+        of a `centred` model S = Σ u uᵀ/(M-1) over rows less their mean. ValueError of sums that
+        give no weights.
+        """
+        sums = EmpiricalSums(mean, products, fourth, noise_variance, task_variance)
+        return cls.of(sums, centred)
+
+    def _set(self, weights: Weights, centred: bool) -> None:
+        self.parameters, self.centred = weights, centred
+        self._noise_to_signal = weights.noise_variance / weights.task_variance
         self._lengths: dict[int, _Length] = {}
 
     @property
     def feature_count(self) -> int:
         """d, the number of features the weights are made for."""
-        return len(self._eigenvalues)
+        return self.parameters.feature_count
 
     def weights(self, length: int) -> Array:
         """Return A_M (d, d), the optimal weights for prompts of `length` examples."""
-        lifted = self._eigenvalues.sum() + self._noise_to_signal
-        gamma = (1 + 1 / length) * self._eigenvalues + lifted / length  # (d,)
-        A: Array = (self._vectors / gamma) @ self._vectors.T  # (d, d)
-        return A
+        return self.parameters.weights(length)
 
     def _for(self, count: int) -> "_Length":
         """Return what every prompt of `count` examples shares."""
         known = self._lengths.get(count)
         if known is None:
-            effective = count - 1 if self._centred else count  # the mean takes one
+            effective = count - 1 if self.centred else count  # the mean takes one
             average = np.full(count, 1.0 / count)  # (M,)
             reach = EXTRAPOLATION_SD**2 * count / (count - 1) * average  # (M,)
-            known = _Length(self.weights(effective) / effective, average, reach)
+            scaled = np.ascontiguousarray(self.weights(effective).T) / effective  # (d, d)
+            known = _Length(scaled, average, reach)
             if len(self._lengths) < LENGTHS_KEPT:
                 self._lengths[count] = known
         return known
@@ -102,8 +129,8 @@ class PaperModel:
         if isinstance(block.context, Moments):
             return self._from_moments(block, block.context)
         x, y = block.context
-        if not self._centred:
-            A = self._for(x.shape[1]).scaled * x.shape[1]  # (d, d)
+        if not self.centred:
+            A = self._for(x.shape[1]).scaled.T * x.shape[1]  # (d, d)
             return _checked(block, predict(A, x, y, block.queries))
         if len(x) == 1:
             answers = self._ordinary(x[0], y[0], block.queries[0])  # (Q,)
@@ -126,12 +153,12 @@ class PaperModel:
 
     def estimator(self, block: Block) -> Estimator:
         """Return the layer as an estimator, T = τ²I; a summary must hold its second moments."""
-        T = self._task_variance * np.eye(self.feature_count)  # (d, d)
-        return Estimator(self._smoother(block), self._noise_variance, T, inverts=False)
+        T = self.parameters.task_variance * np.eye(self.feature_count)  # (d, d)
+        return Estimator(self._smoother(block), self.parameters.noise_variance, T, inverts=False)
 
     def _smoother(self, block: Block) -> Smoother:
-        terms = block.example_count - self._centred
-        return paper_smoother(block, self.weights(terms), self._centred)
+        terms = block.example_count - self.centred
+        return paper_smoother(block, self.weights(terms), self.centred)
 
     def _ordinary(self, x: Array, y: Array, queries: Array) -> Array | None:
         """Return the answers (Q,) to a prompt of which there is nothing to say, else None.
@@ -140,34 +167,36 @@ class PaperModel:
         its arithmetic, and one comparison settles that every query lies well inside the examples'
         spread and that this spread is more than rounding.
         """
-        A, average, reach = self._for(len(y))
+        scaled, average, reach = self._for(len(y))
         mean = average.dot(x)  # (d,)
         u, v = x - mean, queries - mean  # (M, d), (Q, d)
         label_mean = average.dot(y)
-        answers: Array = v.dot((y - label_mean).dot(u).dot(A)) + label_mean  # (Q,)
+        answers: Array = v.dot((y - label_mean).dot(u).dot(scaled)) + label_mean  # (Q,)
         spread = reach.dot(u * u) - ROUNDING * (mean * mean)  # (d,)
         inside = v * v < spread  # (Q, d)
         return answers if 0 not in inside.tobytes() and _is_finite(answers) else None
 
     def _from_rows(self, block: Block, x: Array, y: Array) -> Answer:
-        A, average, _ = self._for(x.shape[1])
+        scaled, average, _ = self._for(x.shape[1])
         labels = y[:, None]  # (B, 1, M)
         centre, label_mean = average @ x, labels @ average  # (B, d), (B, 1)
         u, v = x - centre[:, None], block.queries - centre[:, None]  # (B, M, d), (B, Q, d)
         g = (labels - label_mean[..., None]) @ u  # (B, 1, d)
-        keys = g[:, 0] @ A  # (B, d) A is symmetric
-        answers = label_mean + (keys[:, None] @ v.mT)[:, 0]  # (B, Q)
+        slopes = g[:, 0] @ scaled  # (B, d)
+        answers = label_mean + (slopes[:, None] @ v.mT)[:, 0]  # (B, Q)
         variance = np.einsum("bmd,bmd->bd", u, u)[:, None] * (1.0 / x.shape[1])  # (B, 1, d)
         return _judged(block, answers, v, variance, centre[:, None])
 
     def _from_moments(self, block: Block, moments: Moments) -> Answer:
         M, mean, label_mean = moments.count, moments.mean, moments.label_mean[:, None]
-        A = self._for(M).scaled  # (d, d)
-        if not self._centred:
+        scaled = self._for(M).scaled  # (d, d)
+        if not self.centred:
             g = moments.products + M * mean * label_mean  # (B, d)
-            return _checked(block, (g[:, None] @ A @ block.queries.mT)[:, 0], _incomplete(moments))
+            return _checked(
+                block, (g[:, None] @ scaled @ block.queries.mT)[:, 0], _incomplete(moments)
+            )
         v = block.queries - mean[:, None]  # (B, Q, d)
-        answers = label_mean + (moments.products[:, None] @ A @ v.mT)[:, 0]  # (B, Q)
+        answers = label_mean + (moments.products[:, None] @ scaled @ v.mT)[:, 0]  # (B, Q)
         if moments.scatter is None:
             return _checked(block, answers, _incomplete(moments))
         variance = np.diagonal(moments.scatter, axis1=1, axis2=2)[:, None] / M  # (B, 1, d)

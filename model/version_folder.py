@@ -15,12 +15,14 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from model.manifest import FORMAT, Array, Draft, Manifest, Weights
+from model.layer_manifest import AnyDraft, AnyManifest, LayerDraft, LayerKind, LayerManifest
+from model.manifest import FORMAT, Array, Manifest, Weights
 
 Leaf = NDArray[np.generic]
 
@@ -39,19 +41,14 @@ class Stored:
     """One version, read and checked."""
 
     version: str
-    manifest: Manifest
+    manifest: AnyManifest
     arrays: Mapping[str, Leaf]
 
 
-def write_version(versions: Path, draft: Draft, arrays: Mapping[str, Leaf]) -> str:
+def write_version(versions: Path, draft: AnyDraft, arrays: Mapping[str, Leaf]) -> str:
     """Write a folder named by its content and return that name; interrupted, it has no name yet."""
     weights = _archive(arrays)
-    told = {name: Array(shape=leaf.shape, dtype=leaf.dtype.str) for name, leaf in arrays.items()}
-    digest = hashlib.sha256(weights).hexdigest()
-    manifest = Manifest(
-        **dict(draft), weights=Weights(bytes=len(weights), sha256=digest, arrays=told)
-    )
-    raw = manifest.model_dump_json(indent=2).encode()
+    raw = _content(draft, weights, arrays)
     version = _version(raw)
     _check_size(draft.name, WEIGHTS, len(weights), LARGEST_WEIGHTS_BYTES)
     _check_size(draft.name, MANIFEST, len(raw), LARGEST_MANIFEST_BYTES)
@@ -61,12 +58,44 @@ def write_version(versions: Path, draft: Draft, arrays: Mapping[str, Leaf]) -> s
         write_through(unfinished / MANIFEST, raw)
         unfinished.chmod(0o755)  # a temporary folder is its owner's alone
         sync_folder(unfinished)
-        if not (versions / version).exists():
+        if is_intact(versions / version):
+            os.utime(versions / version)  # written again: no longer the oldest
+        else:
+            remove_version(versions / version)
             os.rename(unfinished, versions / version)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     sync_folder(versions)
     return version
+
+
+def _content(draft: AnyDraft, weights: bytes, arrays: Mapping[str, Leaf]) -> bytes:
+    """Return the manifest's bytes; what is absent leaves no trace, so names outlive releases."""
+    told = {name: Array(shape=leaf.shape, dtype=leaf.dtype.str) for name, leaf in arrays.items()}
+    digest = hashlib.sha256(weights).hexdigest()
+    kept = Weights(bytes=len(weights), sha256=digest, arrays=told)
+    kind = LayerManifest if isinstance(draft, LayerDraft) else Manifest
+    manifest = kind(**dict(draft), weights=kept)
+    absent = None if draft.origin else {"origin"}
+    return manifest.model_dump_json(indent=2, exclude=absent).encode()
+
+
+def is_intact(folder: Path) -> bool:
+    """Return whether a folder holds the version it is named after."""
+    try:
+        load_version(folder)
+    except StoreError:
+        return False
+    return True
+
+
+def remove_version(folder: Path) -> None:
+    """Take a version away whole: interrupted, what is left of it has no name."""
+    if folder.exists():
+        aside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder.parent))
+        os.rename(folder, aside / folder.name)
+        sync_folder(folder.parent)
+        shutil.rmtree(aside)
 
 
 def _check_size(place: str, name: str, size: int, most_bytes: int) -> None:
@@ -143,14 +172,15 @@ def _version(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()[:12]
 
 
-def _manifest(raw: bytes, place: str) -> Manifest:
+def _manifest(raw: bytes, place: str) -> AnyManifest:
     try:
         content = json.loads(raw)
         given = content.get("format") if isinstance(content, dict) else None
         if given != FORMAT:
             wanted = f"expected format {FORMAT}, got {given!r:.20}: another release wrote it"
             raise StoreError(f"{place}: {MANIFEST}: {wanted}")
-        return Manifest.model_validate_json(raw)
+        is_layer = content.get("kind") in get_args(LayerKind)
+        return (LayerManifest if is_layer else Manifest).model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or MANIFEST

@@ -66,7 +66,10 @@ def stored_template(folder: Path, name: str) -> Template:
     """Return the template of the version in force; 0/1 features are 0 in the example."""
     from model.store import Store
 
-    schema = Store(folder).load(name).manifest.feature_schema
+    manifest = Store(folder).load(name).manifest
+    if (schema := manifest.feature_schema) is None:  # a layer, which no history was told to
+        names = manifest.schema_of_model().names or ANY_FEATURES
+        return Template(names, "label", (*(0.0 for _ in names), 10.0))
     features = tuple(feature.name for feature in schema.features)
     example = [0.0 if f.unit == "0 or 1" else rounded(f.mean, f.deviation) for f in schema.features]
     label = rounded(schema.label.mean, schema.label.deviation)
