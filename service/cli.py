@@ -21,6 +21,7 @@ from service.pretrain import pretrain
 from service.reproduce import reproduce
 from service.settings import Settings, SettingsError
 from service.template_command import template
+from service.tenants_command import tenants
 from service.training import pretrain_foundation
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -30,7 +31,7 @@ EXAMPLES = Path(__file__).with_name("demo_data")
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
-        *(predict, pretrain, models, template),
+        *(predict, pretrain, models, template, tenants),
         *(demo, doctor, reproduce, pretrain_foundation),
     ],
 )

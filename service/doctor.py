@@ -12,12 +12,13 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 
 HOST = "127.0.0.1"
-GRPC_PORT, METRICS_PORT = 50051, 9464
+GRPC_PORT, METRICS_PORT, ADMIN_PORT = 50051, 9464, 50052
 ANSWER_SECONDS = 2.0
 PYTHON = (3, 11)
 FLOORS = {
@@ -33,6 +34,7 @@ FLOORS = {
     "click": "8.3",
     "rich": "14",
     "duckdb": "1.4",
+    "pyyaml": "6",
 }
 OPTIONAL = {
     "matplotlib": "the picture of `sonoba demo`",
@@ -50,7 +52,21 @@ class Check(NamedTuple):
 
 
 @click.command()
-def doctor() -> None:
+@click.option(
+    "--admin-token-file",
+    "token_file",
+    type=click.Path(path_type=Path),
+    envvar="SONOBA_ADMIN_TOKEN_FILE",
+    help="Token of the admin port, where there is to be one.  [SONOBA_ADMIN_TOKEN_FILE]",
+)
+@click.option(
+    "--admin-port",
+    type=click.IntRange(0, 65535),
+    default=ADMIN_PORT,
+    envvar="SONOBA_ADMIN_PORT",
+    help=f"The admin port itself.  [SONOBA_ADMIN_PORT; default: {ADMIN_PORT}]",
+)
+def doctor(token_file: Path | None, admin_port: int) -> None:
     """Check Python, the libraries, the ports and the shipped model; say what to do where needed.
 
     Ends with status 1 if anything is wrong.
@@ -62,7 +78,7 @@ def doctor() -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("", "check", "found"):
         table.add_column(heading, overflow="fold")
-    checks = list(_checks())
+    checks = [*_checks(), *(_admin_checks(token_file, admin_port) if token_file else ())]
     for check in checks:
         mark = "[red]problem[/]" if check.remedy else "[green]ok[/]"
         found = escape(check.found) + (f"\n[red]{escape(check.remedy)}[/]" if check.remedy else "")
@@ -86,10 +102,20 @@ def _checks() -> Iterator[Check]:
         (f"port {METRICS_PORT}", lambda: check_metrics_port(METRICS_PORT)),
     ]
     for subject, check in parts:
-        try:
-            yield check()
-        except ImportError as error:
-            yield Check(subject, f"cannot be checked: {error}", REINSTALL)
+        yield _checked(subject, check)
+
+
+def _admin_checks(token_file: Path, port: int) -> Iterator[Check]:
+    yield _checked("admin token", lambda: check_token_file(token_file))
+    if port:  # 0 takes a free one
+        yield _checked(f"port {port}", lambda: check_admin_port(port))
+
+
+def _checked(subject: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except ImportError as error:
+        return Check(subject, f"cannot be checked: {error}", REINSTALL)
 
 
 def check_python(version: tuple[int, ...]) -> Check:
@@ -189,6 +215,43 @@ def check_metrics_port(port: int) -> Check:
         return Check(f"port {port}", "a sonoba server's metrics answer")
     remedy = "end what listens there, or `sonoba serve --metrics-port` another"
     return Check(f"port {port}", "in use by something else", remedy)
+
+
+def check_token_file(path: Path) -> Check:
+    """Check that the token of the admin port can be read, and that not everybody can."""
+    from service.tokens import is_open_to_others, read_token
+
+    try:
+        read_token(path)
+        is_open = is_open_to_others(path)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        make = "python -c 'import secrets; print(secrets.token_hex())'"
+        remedy = f"make one: (umask 077; {make} > {path})"
+        return Check("admin token", f"{path}: {why}", remedy)
+    if is_open:
+        return Check("admin token", f"{path}: every user may read it", f"chmod 600 {path}")
+    return Check("admin token", f"{path}: a token that only its owner and group may read")
+
+
+def check_admin_port(port: int) -> Check:
+    """Check that the admin port is free, or that a sonoba process is behind it."""
+    if _is_free(port):
+        return Check(f"port {port}", "free for administration")
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    for service in ("sonoba.v1.Replica", "sonoba.v1.Operations"):
+        with grpc.insecure_channel(f"{HOST}:{port}") as channel:
+            asked = health_pb2.HealthCheckRequest(service=service)
+            try:
+                stub: Any = health_pb2_grpc.HealthStub(channel)
+                stub.Check(asked, timeout=ANSWER_SECONDS)
+            except grpc.RpcError:
+                continue
+        return Check(f"port {port}", f"{service} answers")
+    remedy = "end what listens there, or choose another with --admin-port of its command"
+    return Check(f"port {port}", "in use, but no sonoba process answers", remedy)
 
 
 def _is_free(port: int) -> bool:

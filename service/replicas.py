@@ -66,6 +66,13 @@ class Collected(NamedTuple):
     prompts: tuple[Prompt, ...]
 
 
+class Deleted(NamedTuple):
+    """How many prompts of a tenant one replica deleted."""
+
+    replica: str
+    prompt_count: int
+
+
 class Silent(NamedTuple):
     """A replica that told nothing, and why."""
 
@@ -103,6 +110,11 @@ class Replicas:
         )
         response = pb.CollectPromptsResponse
         return self._asked("CollectPrompts", request, response, _collected)
+
+    def deleted(self, tenant: str, reason: str) -> list[Deleted | Silent]:
+        """Let every replica delete a tenant's prompts; it logs the reason."""
+        request = pb.DeletePromptsRequest(tenant=tenant, reason=reason)
+        return self._asked("DeletePrompts", request, pb.DeletePromptsResponse, _deleted)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -202,6 +214,10 @@ def _prompt(replica: str, kept: pb.KeptPrompt) -> Prompt:
         raise ValueError(f"expected a prompt of {M} x {d} numbers, got {x.size}")
     block = Block(Examples(x.reshape(1, M, d), y.reshape(1, M)), queries.reshape(1, -1, d))
     return Prompt(block, kept.age_seconds, (replica, kept.tenant_place))
+
+
+def _deleted(replica: str, told: pb.DeletePromptsResponse) -> Deleted:
+    return Deleted(replica, told.prompt_count)
 
 
 def _parted(address: str) -> tuple[str, int]:

@@ -13,9 +13,11 @@ from click.testing import CliRunner
 
 from model import checkpoint
 from service import doctor as command
+from service.admin_port import AdminPort
 from service.doctor import (
     FLOORS,
     PYTHON,
+    check_admin_port,
     check_grpc_port,
     check_metrics_port,
     check_model,
@@ -23,10 +25,12 @@ from service.doctor import (
     check_package,
     check_python,
     check_stubs,
+    check_token_file,
     doctor,
 )
 from service.server import Server
 from service.settings import Settings
+from service.tokens import Tokens
 
 ROOT = Path(__file__).parents[2]
 
@@ -166,3 +170,59 @@ def test_a_missing_model_file_is_a_problem(monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "FOUNDATION_FILE", tmp_path / "foundation.json")
 
     assert check_model().found == "foundation.json: No such file or directory"
+
+
+@pytest.fixture
+def token_file(tmp_path):
+    path = tmp_path / "token"
+    path.write_text("a-token-of-the-admin-port\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_a_token_file_must_be_there_hold_a_token_and_be_private(token_file):
+    assert check_token_file(token_file).remedy == ""
+
+    token_file.chmod(0o644)
+    assert check_token_file(token_file).remedy == f"chmod 600 {token_file}"
+    token_file.write_text("short")
+    assert "expected 16 or more printable" in check_token_file(token_file).found
+    token_file.unlink()
+    check = check_token_file(token_file)
+    assert check.found == f"{token_file}: No such file or directory"
+    assert check.remedy.startswith("make one: (umask 077; ")
+
+
+@pytest.mark.parametrize("service", ["sonoba.v1.Replica", "sonoba.v1.Operations"])
+def test_the_admin_port_of_a_process_is_recognised(token_file, service):
+    settings = Settings(admin_port=0, admin_token_file=token_file)
+    port = AdminPort(settings, Tokens(token_file), service, {}, print)
+    port.start()
+
+    assert check_admin_port(port.number) == (f"port {port.number}", f"{service} answers", "")
+    port.stop(0.0)
+
+
+def test_an_admin_port_is_free_or_in_use_by_something_else(monkeypatch, free_port, foreign_port):
+    monkeypatch.setattr(command, "ANSWER_SECONDS", 0.5)
+
+    assert check_admin_port(free_port).found == "free for administration"
+    assert check_admin_port(foreign_port).found == "in use, but no sonoba process answers"
+    assert check_admin_port(foreign_port).remedy
+
+
+def test_the_admin_port_is_looked_at_where_it_is_configured(monkeypatch, token_file, free_port):
+    monkeypatch.setattr(command, "GRPC_PORT", free_port)
+    monkeypatch.setattr(command, "METRICS_PORT", free_port)
+    without = CliRunner().invoke(doctor, env={"COLUMNS": "200"})
+    environ = {
+        "COLUMNS": "200",
+        "SONOBA_ADMIN_TOKEN_FILE": str(token_file),
+        "SONOBA_ADMIN_PORT": str(free_port),
+    }
+    with_it = CliRunner().invoke(doctor, env=environ)
+
+    assert "admin" not in without.output
+    assert with_it.exit_code == 0, with_it.output
+    assert "a token that only its owner and group may read" in with_it.output
+    assert "free for administration" in with_it.output
