@@ -1,13 +1,13 @@
 """What labels say of the tasks of a window, in sums from which a prior can be learnt anew.
 
-Of a prompt in working coordinates, rows U, labels r = Uw + ε, w - m = ω, the sums GG and Uᵀr(Uᵀr)ᵀ
-would need fourth moments to tell the law of ω. So each prompt is first solved by a ridge of fixed
-weights t²: with S = UᵀU/M over t tᵀ, g = (Uᵀr - UᵀUm)/M over t and Q = (S + I)⁻¹,
+Of a prompt in working coordinates, rows U, labels r = Uw + ε, ω = w - m, the sums of g and ggᵀ
+would need fourth moments of U to tell the law of ω. So each prompt is first solved by a ridge of
+fixed weights t²: with S = UᵀU/M over ttᵀ, g = (Uᵀr - UᵀUm)/M over t and Q = (S + I)⁻¹,
 
-    a = Qg = (I - Q) tω + QUᵀε/M:   E a = (I - Q) t E ω,   Cov(a | S) = (I - Q) Cov(tω) (I - Q) + σ²(Q - Q²)/M
+    a = Qg,   E[a | ω, S] = (I - Q) tω,   Cov(a | ω, S) = σ² (Q - QQ)/M
 
-which varies little from prompt to prompt, so that its mean will do (docs/reevaluation.md, "How a
-model is recalibrated from sums"). Its residual |r - Um - Ua|²/M tells σ².
+and I - Q varies little from prompt to prompt, so that its mean will do (docs/reevaluation.md, "How
+a model is recalibrated from sums"). The residual |r - Um - Ua|²/M tells σ².
 """
 
 from typing import NamedTuple
