@@ -124,6 +124,11 @@ class Settings(BaseModel):
     def _split(cls, value: Any) -> Any:
         return tuple(p for p in value.split(",") if p) if isinstance(value, str) else value
 
+    @field_validator("store", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], **flags: object) -> Self:
         """Read every variable with our prefix; flags win. An unknown or malformed one stops."""
