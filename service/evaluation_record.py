@@ -1,8 +1,10 @@
 """One evaluation as the ledger keeps it: where it stands, and which way it may go from there."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Final, NamedTuple, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 
 class State(StrEnum):
@@ -75,6 +77,8 @@ class Evaluation:
     """One evaluation; times of people are Unix seconds, `age_seconds` knows no clock's jump."""
 
     id: str
+    number: int
+    """In the order they were asked for."""
     model: str
     state: State
     trigger: Trigger
@@ -120,3 +124,13 @@ class Page(NamedTuple):
 
     evaluations: list[Evaluation]
     next_token: str
+
+
+def evaluation_of(row: Mapping[str, Any], clock_seconds: float) -> Evaluation:
+    """Return the evaluation of a row of the table, at a time of the ledger's clock."""
+    values = {field.name: row[field.name] for field in fields(Evaluation) if field.name in row}
+    values |= {name: json.loads(row[name]) for name in ("labels", "progress")}
+    values |= {"state": State(row["state"]), "trigger": Trigger(row["trigger"])}
+    ages = {"age_seconds": "created", "in_state_seconds": "entered", "began_seconds_ago": "began"}
+    values |= {name: clock_seconds - row[f"{since}_clock"] for name, since in ages.items()}
+    return Evaluation(**values)

@@ -33,9 +33,9 @@ def now() -> Moment:
 
 def passed_seconds(before: Moment, after: Moment) -> float:
     """Return the seconds between two moments, at least 0."""
-    is_one_boot = before.boot == after.boot
-    place = 2 if is_one_boot else 0
-    return max(0.0, after[place] - before[place])
+    if before.boot == after.boot:
+        return max(0.0, after.boot_seconds - before.boot_seconds)
+    return max(0.0, after.unix_seconds - before.unix_seconds)
 
 
 @functools.cache
