@@ -26,9 +26,14 @@ class Streams:
     """The open streams of a server: how many, how old, and whether they may go on."""
 
     def __init__(
-        self, predictor: Predictor, max_streams: int, stream_seconds: float, prompt_seconds: float
+        self,
+        predictor: Predictor,
+        max_streams: int,
+        stream_seconds: float,
+        prompt_seconds: float,
+        admit: errors.Admit | None = None,
     ) -> None:
-        self._predictor = predictor
+        self._predictor, self._admit = predictor, admit
         self._free = threading.Semaphore(max_streams)
         self._max_streams = max_streams
         self._stream_seconds = stream_seconds
@@ -43,19 +48,28 @@ class Streams:
         self, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """Answer the prompts of one stream until the caller, its age or the drain ends it."""
+        caller = self._caller(context)
         if not self._free.acquire(blocking=False):
             sentence = f"expected at most {self._max_streams} open streams, got one more"
-            refusal = Refusal("OVERLOADED", "", sentence)
-            status = errors.status_of(refusal, Call(0.0).request_id)
-            context.abort_with_status(rpc_status.to_status(status))
+            _abort(context, Refusal("OVERLOADED", "", sentence))
         try:
             waiting: queue.Queue[bytes | None] = queue.Queue(UNANSWERED_MAX)
             threading.Thread(target=_read, args=(requests, waiting), daemon=True).start()
-            yield from self._answers(waiting)
+            yield from self._answers(waiting, caller)
         finally:
             self._free.release()
 
-    def _answers(self, waiting: "queue.Queue[bytes | None]") -> Iterator[bytes]:
+    def _caller(self, context: grpc.ServicerContext) -> str:
+        """Return whose prompts a stream brings, where that is asked; its metadata hold for all."""
+        call = Call(0.0)
+        if self._admit is not None:
+            try:
+                self._admit(context, call)
+            except Refusal as refusal:
+                _abort(context, refusal)
+        return call.caller
+
+    def _answers(self, waiting: "queue.Queue[bytes | None]", caller: str) -> Iterator[bytes]:
         ends = time.monotonic() + self._stream_seconds
         while not self._draining.is_set():
             left = ends - time.monotonic()
@@ -67,11 +81,12 @@ class Streams:
                 continue
             if wire is _END:
                 return
-            yield self.answer(wire)
+            yield self.answer(wire, caller)
 
-    def answer(self, wire: bytes) -> bytes:
+    def answer(self, wire: bytes, caller: str = "") -> bytes:
         """Answer one message of a stream; a refusal answers it too."""
         call = Call(self._prompt_seconds)
+        call.caller = caller
         response = pb.PredictStreamResponse()
         try:
             message = codec.parse(pb.PredictStreamRequest, wire)
@@ -85,6 +100,12 @@ class Streams:
             log.exception("bug in PredictStream, request %s", call.request_id)
             _fail(response, errors.internal(call.request_id))
         return response.SerializeToString()
+
+
+def _abort(context: grpc.ServicerContext, refusal: Refusal) -> None:
+    """End a stream with a refusal; this raises."""
+    status = errors.status_of(refusal, Call(0.0).request_id)
+    context.abort_with_status(rpc_status.to_status(status))
 
 
 def _read(requests: Iterator[bytes], waiting: "queue.Queue[bytes | None]") -> None:
