@@ -79,6 +79,11 @@ class Artifact:
     reference: Mapping[str, Leaf] = field(default_factory=dict)
     """What monitoring compares its prompts with; empty where the version has no reference."""
 
+    @property
+    def feature_count(self) -> int:
+        """d of its prompts: a model of any number takes as many as it has columns; 0 for any."""
+        return self.model.feature_count or len(self.schema.columns)
+
 
 class ArtifactError(Exception):
     """A model file that cannot be served, and why."""

@@ -69,6 +69,11 @@ class ProfileModel:
         self._lengths: dict[int, SinglePrompt] = {}
 
     @property
+    def parameters(self) -> ProfileParameters:
+        """What was learnt."""
+        return self._parameters
+
+    @property
     def feature_count(self) -> int:
         """d, the number of features of the history."""
         return self._parameters.feature_count

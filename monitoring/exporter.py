@@ -2,10 +2,16 @@
 
 Names and labels are the contract of docs/monitoring.md, "Metrics". Counters merge over replicas by
 `sum`; a mean is a ratio of two of them. Nothing here names a caller, a group or a feature.
+
+When a monitor is replaced, its sums are told for an hour more, so that the last scrapes count; what
+it knew of the present (gate, scores, the reference in force) ends at once, or its alarms would go
+on. A model has two references at most.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -18,6 +24,7 @@ from monitoring.reference import Reference
 from monitoring.snapshot import CHANNELS, Snapshot
 from monitoring.totals import PREDICTORS, RATIO_BUCKETS, Totals
 
+RETIRED_SECONDS = 3600.0  # for which the sums of a replaced monitor are told
 OF_MODEL = ("model", "reference")
 WARMING = "warming"  # the label while there is no reference
 
@@ -54,19 +61,49 @@ QUANTITIES = {"predicted": "h", "ridge": "loo_ridge"}
 class MonitorCollector(Collector):
     """Yields the families of all monitors; `queued` counts the prompts that wait for a model's."""
 
-    def __init__(self, monitors: Sequence[Monitor], queued: Callable[[str], int]) -> None:
-        self._monitors, self._queued = monitors, queued
+    def __init__(
+        self,
+        monitors: Iterable[Monitor],
+        queued: Callable[[str], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the monitors in force, to be asked again at every scrape; `clock` is in seconds."""
+        self._monitors, self._queued, self._clock = monitors, queued, clock
+        self._lock = threading.Lock()  # guards the next
+        self._retired: dict[str, _Retired] = {}  # by model, the latest
+
+    def retire(self, monitor: Monitor) -> None:
+        """Tell the sums of a monitor that was replaced for RETIRED_SECONDS more.
+
+        One without a reference has no sums; its rows are let go of.
+        """
+        until = self._clock() + RETIRED_SECONDS
+        with self._lock:
+            self._retired.pop(monitor.model, None)
+            if monitor.watch is not None:
+                self._retired[monitor.model] = _Retired(monitor, until)
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family of one moment."""
-        snapshots = [monitor.snapshot() for monitor in self._monitors]
-        counted = [_counted(monitor) for monitor in self._monitors]
-        yield from _counters(counted)
-        yield from _directions(counted)
-        yield _ratios(counted)
-        yield _skipped(snapshots)
+        monitors = list(self._monitors)
+        snapshots = [monitor.snapshot() for monitor in monitors]
+        counted = [_counted(monitor) for monitor in monitors]
+        old = self._old({one.labels for one in counted})
+        summed = [*counted, *(_counted(monitor) for monitor in old)]
+        yield from _counters(summed)
+        yield from _directions(summed)
+        yield _ratios(summed)
+        yield _skipped([*snapshots, *(monitor.snapshot() for monitor in old)])
         yield from self._gauges(snapshots)
         yield from _references(counted)
+
+    def _old(self, known: set[tuple[str, str]]) -> list[Monitor]:
+        """Return the retired whose time is not over and whose labels are not in force again."""
+        now = self._clock()
+        with self._lock:
+            self._retired = {name: one for name, one in self._retired.items() if now < one.until}
+            retired = [one.monitor for one in self._retired.values()]
+        return [one for one in retired if (one.model, one.reference_id) not in known]
 
     def _gauges(self, snapshots: Sequence[Snapshot]) -> Iterator[Metric]:
         name, text = "sonoba_drift_gate", "Lower 95 % bound of this process's error ratio."
@@ -93,6 +130,13 @@ class MonitorCollector(Collector):
             queue.add_metric(labels, self._queued(snapshot.model))
             updated.add_metric(labels, snapshot.last_update_seconds)
         yield from (gate, score, channels, warming, queue, updated)
+
+
+class _Retired(NamedTuple):
+    """A monitor that was replaced, and until when its sums are told."""
+
+    monitor: Monitor
+    until: float  # on the collector's clock
 
 
 def _labels(snapshot: Snapshot) -> tuple[str, str]:

@@ -17,8 +17,8 @@ from service.call import Call
 from service.describe import describe
 from service.layout import Asked, Layouts
 from service.shadow import Tap, skip
-from service.shift import Trusted
-from service.slot import Slots
+from service.shift import Harmed, score, unharmed
+from service.slot import Served, Slots
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -40,11 +40,11 @@ class Predictor:
         observe: Observer,
         tap: Tap = skip,
         watch: Tap = skip,
-        trust: Trusted | None = None,
+        is_harmed: Harmed = unharmed,
     ) -> None:
         self._slots, self._limits, self._layouts = slots, limits, Layouts()
         self._observe, self._tap, self._watch = observe, tap, watch
-        self._trust = trust or Trusted({}, lambda _: False)  # nobody watches
+        self._is_harmed, self.forget = is_harmed, self._layouts.forget
 
     @np.errstate(all="ignore")  # what overflows is found in the results and refused
     def predict(self, wire: bytes, call: Call) -> bytes:
@@ -61,11 +61,11 @@ class Predictor:
         self._observe(artifact.name, answer, asked.block.queries.shape[1])
         self._tap(artifact, asked.block, answer)
         self._watch(artifact, asked.block, answer)
-        reference = self._trust.reference_id(artifact.name)
+        reference = artifact.reference_id
         of = artifact.name, artifact.version, reference, mode, answer.solvers[0], asked.evidence
         response = replies.head(answer, call) + replies.tail(*of)
-        if asked.wants_shift and (score := self._trust.score(artifact, asked.block, answer)):
-            response += replies.shift(score, asked)
+        if asked.wants_shift and reference and (shift := score(artifact, asked.block, answer)):
+            response += replies.shift(shift, asked)
         return response if found is None else response + replies.beside(found, asked)
 
     def _read(self, wire: bytes, call: Call) -> Asked:
@@ -96,7 +96,7 @@ class Predictor:
         artifact = self._slots.find(request.model, request.model_version)
         wanted = read_options(request.options, artifact)
         response, answers = answer_batch(request, artifact, self._limits, call, wanted)
-        response.reference = self._trust.reference_id(artifact.name)
+        response.reference = artifact.reference_id
         for block, answer in answers:
             self._observe(artifact.name, answer, request.query_count)
             self._watch(artifact, block, answer)
@@ -151,7 +151,7 @@ class Predictor:
         """Describe one model."""
         request = codec.parse(pb.GetModelRequest, wire)
         artifact = self._slots.find(request.model, request.model_version)
-        response = pb.GetModelResponse(model=describe(artifact, self._limits, self._trust))
+        response = pb.GetModelResponse(model=self._described(artifact))
         return response.SerializeToString()
 
     def list_models(self, wire: bytes, call: Call) -> bytes:
@@ -167,12 +167,13 @@ class Predictor:
         rest = [name for name in names if name > request.page_token]
         page = rest[: request.page_size or PAGE_SIZE_MAX]
         response = pb.ListModelsResponse(
-            models=[
-                describe(self._slots.find(name, ""), self._limits, self._trust) for name in page
-            ],
+            models=[self._described(self._slots.find(name, "")) for name in page],
             next_page_token=page[-1] if len(rest) > len(page) else "",
         )
         return response.SerializeToString()
+
+    def _described(self, artifact: Served) -> pb.Model:
+        return describe(artifact, self._limits, self._is_harmed(artifact.name))
 
 
 def _answered(asked: Asked) -> tuple[Supported | None, Answer]:

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.checkpoint import Artifact
 from model.prompt import Block, Examples
 from model.support import Wanted
 from service import codec
 from service.call import Call
-from service.slot import Slots
+from service.slot import Served, Slots
 from service.wire import Field, fields
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -35,7 +34,7 @@ COLUMNS, GROUP_ID, REQUEST_ID = 6, 8, 10  # fields of PredictRequest; ids change
 class Asked(NamedTuple):
     """What a request asks of which model, checked."""
 
-    artifact: Artifact
+    artifact: Served
     block: Block
     evidence: str
     is_fallback_forbidden: bool
@@ -125,6 +124,15 @@ class Layouts:
             others = self._by_length.get(len(wire), ())
             others = tuple(other for other in others if other.frame != layout.frame)
             self._by_length[len(wire)] = (layout, *others)[:SAME_LENGTH_KEPT]
+
+    def forget(self, model: str) -> None:
+        """Let go of what was learnt of a model, and so of the version that it was learnt of."""
+        with self._lock:
+            kept = {
+                length: tuple(one for one in layouts if one.asked.artifact.name != model)
+                for length, layouts in self._by_length.items()
+            }
+            self._by_length = {length: layouts for length, layouts in kept.items() if layouts}
 
 
 def _layout(wire: bytes, request: pb.PredictRequest, asked: Asked) -> Layout | None:

@@ -1,6 +1,6 @@
 """The tallies as Prometheus sees them; nothing is set anywhere else."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import grpc
@@ -11,14 +11,8 @@ from prometheus_client.registry import Collector
 from model.answer import Mode, Solver
 from model.checkpoint import Artifact
 from monitoring.exporter import WARMING
-from service.tally import (
-    BUCKETS,
-    RATIO_BUCKETS,
-    MethodTally,
-    PromptTally,
-    RejectionTally,
-    ShadowTally,
-)
+from service.shadow import Shadow
+from service.tally import BUCKETS, RATIO_BUCKETS, MethodTally, PromptTally, RejectionTally
 
 Values = Mapping[tuple[str, ...], int]
 METHOD = ("grpc_type", "grpc_service", "grpc_method")
@@ -31,11 +25,12 @@ class ServiceCollector(Collector):
         self,
         calls: Sequence[MethodTally],
         prompts: PromptTally,
-        artifacts: Sequence[Artifact],
+        in_force: Iterable[Artifact],
     ) -> None:
+        """Take what is in force, to be asked again at every scrape."""
         self._calls = calls
         self._prompts = prompts
-        self._artifacts = artifacts
+        self._in_force = in_force
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family of one snapshot."""
@@ -47,7 +42,7 @@ class ServiceCollector(Collector):
         served = GaugeMetricFamily(
             "sonoba_model_info", "1 for every model in force.", labels=("model", "version", "kind")
         )
-        for artifact in self._artifacts:
+        for artifact in self._in_force:
             kind = artifact.model.mode.name.lower()
             served.add_metric((artifact.name, artifact.version, kind), 1)
         yield served
@@ -88,10 +83,8 @@ class RejectionCollector(Collector):
 class ShadowCollector(Collector):
     """Turns the tallies of the exact solves, by model, into metric families on every scrape."""
 
-    def __init__(
-        self, tallies: Mapping[str, ShadowTally], reference_id: Callable[[str], str | None]
-    ) -> None:
-        self._tallies, self._reference_id = tallies, reference_id
+    def __init__(self, shadow: Shadow, reference_id: Callable[[str], str | None]) -> None:
+        self._shadow, self._reference_id = shadow, reference_id
 
     def collect(self) -> Iterator[Metric]:
         """Yield both families of one snapshot."""
@@ -99,7 +92,7 @@ class ShadowCollector(Collector):
         name, values = "sonoba_shadow_disagreement_ratio", dict[tuple[str, ...], int]()
         ratios = HistogramMetricFamily(name, text, labels=("model",))
         bounds = [*(str(bound) for bound in RATIO_BUCKETS), "+Inf"]
-        for model, tally in self._tallies.items():
+        for model, tally in self._shadow.tallies.items():
             with tally.lock:
                 counts, total = list(accumulate(tally.buckets)), tally.ratios
                 outcomes = dict(tally.outcomes)
@@ -111,13 +104,13 @@ class ShadowCollector(Collector):
         yield from self._sums()
 
     def _sums(self) -> Iterator[Metric]:
-        """Yield the same sums beside the monitor's, with the reference in force."""
+        """Yield the sums of the versions in force beside the monitor's, with their reference."""
         labels = ("model", "reference")
         name, text = "sonoba_drift_shadow_disagreement", "Sum of the distances from the exact ones."
         distance = CounterMetricFamily(name, text, labels=labels)
         name, text = "sonoba_drift_shadow_prompts", "Prompts of this sum."
         count = CounterMetricFamily(name, text, labels=labels)
-        for model, tally in self._tallies.items():
+        for model, (_, tally) in self._shadow.in_force.items():
             if (reference := self._reference_id(model)) is None:
                 continue  # it is not watched
             own = (model, reference or WARMING)

@@ -1,7 +1,6 @@
-"""The monitors of a server: one a model, the thread that feeds them, and what reads them."""
+"""The monitors of a server: one a version in force, the thread that feeds them, what reads them."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,17 +10,28 @@ from monitoring.exporter import MonitorCollector
 from monitoring.monitor import Monitor
 from monitoring.reference import Reference
 from monitoring.snapshot import Snapshot
+from service.line import Budget, Line
 from service.settings import Settings
-from service.shift import Trusted
-from service.watching import Budget, Watching
+from service.slot import Served, Slots
+from service.watching import Watching
 
 
-class Monitors(NamedTuple):
-    """What a server is watched by."""
+class Monitors:
+    """What a server is watched by: the monitors of what is in force at the moment."""
 
-    by_model: dict[str, Monitor]
-    watching: Watching
-    collector: MonitorCollector
+    def __init__(self, slots: Slots, settings: Settings) -> None:
+        self._slots = slots
+        self.watching = Watching(slots, budget_of(settings))
+        self.collector = MonitorCollector(self, self.watching.queued)
+
+    def __iter__(self) -> Iterator[Monitor]:
+        """Yield the monitors, the default model's first."""
+        return iter([one.line.monitor for one in self._slots if one.line is not None])
+
+    @property
+    def by_model(self) -> dict[str, Monitor]:
+        """The monitors by the name of their model."""
+        return {monitor.model: monitor for monitor in self}
 
     def diagnosed(self, name: str) -> Snapshot | None:
         """Return what is known of one model with causes; None where it is not watched."""
@@ -33,36 +43,33 @@ class Monitors(NamedTuple):
         monitor = self.by_model.get(name)
         return None if monitor is None else monitor.reference_id
 
-    def trusted(self, harmed: Callable[[str], bool]) -> Trusted:
-        """Return what calls are told of models; `harmed` says where a harmful shift is open."""
-        return Trusted(self.by_model, harmed)
 
+def watched(artifact: Artifact, settings: Settings) -> Served:
+    """Return a version with its own monitor and line: none where it cannot, or must not, have one.
 
-def monitors_of(artifacts: Sequence[Artifact], settings: Settings) -> Monitors:
-    """Return the monitors of all models that can be watched; none where settings forbid it."""
-    watched = [one for one in artifacts if isinstance(one.model, Estimating)]
-    if not settings.monitor_prompts_per_second:
-        watched = []
-    by_model = {one.name: _monitor(one, settings) for one in watched}
-    budget = Budget(
-        settings.monitor_prompts_per_second,
-        settings.monitor_processor_share,
-        settings.monitor_repeat_seconds,
-    )
-    watching = Watching(watched, by_model, budget)
-    collector = MonitorCollector(list(by_model.values()), watching.queued)
-    return Monitors(by_model, watching, collector)
-
-
-def _monitor(artifact: Artifact, settings: Settings) -> Monitor:
-    return Monitor(
+    Raises `ArtifactError` of a damaged reference.
+    """
+    model, reference = artifact.model, reference_of(artifact)
+    if not settings.monitor_prompts_per_second or not isinstance(model, Estimating):
+        return Served.of(artifact)
+    monitor = Monitor(
         artifact.name,
         artifact.version,
         artifact.model.mode.name.lower(),
-        reference_of(artifact),
+        reference,
         settings.monitor_baseline_prompts,
         settings.monitor_window_prompts,
         settings.monitor_rows_per_alarm,
+    )
+    return Served.of(artifact, Line(model, monitor, budget_of(settings)))
+
+
+def budget_of(settings: Settings) -> Budget:
+    """Return what monitoring may cost a server."""
+    return Budget(
+        settings.monitor_prompts_per_second,
+        settings.monitor_processor_share,
+        settings.monitor_repeat_seconds,
     )
 
 
@@ -75,7 +82,8 @@ def reference_of(artifact: Artifact) -> Reference | None:
         reference = Reference.from_arrays(arrays)
     except ValueError as error:
         raise ArtifactError(f"{artifact.name}: {error}") from None
-    if reference.feature_count != artifact.model.feature_count:
-        sentence = f"expected {artifact.model.feature_count}, got {reference.feature_count}"
+    wanted = artifact.feature_count
+    if wanted and reference.feature_count != wanted:
+        sentence = f"expected {wanted}, got {reference.feature_count}"
         raise ArtifactError(f"{artifact.name}: features of the reference: {sentence}")
     return reference

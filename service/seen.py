@@ -17,12 +17,21 @@ BATCH_NUMBERS = 2**20
 @np.errstate(all="ignore")  # what is not finite is found in the numbers
 def seen(model: Estimating, block: Block) -> Seen | None:
     """Return a block as the monitor takes it; None of sums without second moments."""
+    return None if is_bare(block) else seen_by(model.estimator(block), block)
+
+
+def is_bare(block: Block) -> bool:
+    """Return whether a block came as sums without second moments: nobody can watch it."""
+    return isinstance(block.context, Moments) and block.context.scatter is None
+
+
+def seen_by(estimator: Estimator, block: Block) -> Seen:
+    """Return a block, not a bare one, as the monitor takes it from what answered it."""
     context = block.context
     if isinstance(context, Moments):
-        if context.scatter is None:
-            return None
-        return Seen(served(model.estimator(block)), Summary(context.mean, context.scatter))
-    return Seen(served(model.estimator(block)), context.x)
+        assert context.scatter is not None  # the caller's own check precedes
+        return Seen(served(estimator), Summary(context.mean, context.scatter))
+    return Seen(served(estimator), context.x)
 
 
 def served(estimator: Estimator) -> Served:
@@ -70,7 +79,7 @@ def _kind(block: Block) -> str:
     """Return what a block's context is: sums without second moments are of their own kind."""
     if not isinstance(block.context, Moments):
         return "rows"
-    return "sums" if block.context.scatter is None else "moments"
+    return "sums" if is_bare(block) else "moments"
 
 
 def _stacked(blocks: list[Block]) -> Block:

@@ -3,7 +3,7 @@
 import gc
 import logging
 import threading
-from pathlib import Path
+from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health
@@ -13,23 +13,24 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from model.checkpoint import FOUNDATION_FILE, Artifact, load, load_stored
-from model.foundation import FoundationModel
-from model.store import Store
 from service.core import Predictor
 from service.counting import counted_stream, counted_unary
 from service.errors import STATUS, answered
 from service.health import READINESS, Health
+from service.installed import Installed
+from service.loading import First, first_models
 from service.metrics import RejectionCollector, ServiceCollector, ShadowCollector
 from service.metrics_port import MetricsPort
-from service.monitors import monitors_of
+from service.monitors import Monitors, watched
 from service.pools import Pools, on_pool
 from service.settings import Settings
 from service.shadow import Shadow
-from service.slot import Slots
+from service.slot import Served, Slots
 from service.start_error import StartError
 from service.status import Status
+from service.store_watch import StoreWatch
 from service.stream import Streams
+from service.swap_metrics import SwapCollector, SwapTally
 from service.tally import MethodTally, PromptTally, RejectionTally
 from service.validate import Limits
 
@@ -46,60 +47,97 @@ UNARY = {
 STREAM = "PredictStream"
 
 
+class Background(Protocol):
+    """A thread beside the calls."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End."""
+
+
 class Server:
     """One server process: predictions, health and reflection over gRPC, metrics over HTTP."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.registry = _registry()
-        artifacts = _artifacts(settings)
-        self._shadow = Shadow(artifacts, settings.shadow_share)
-        self._monitors = monitors_of(artifacts, settings)
+        first = first_models(settings)
+        self._slots = Slots((watched(one, settings) for one in first.all), settings.default_model)
+        self._shadow = Shadow(self._slots, settings.shadow_share)
+        self._monitors = Monitors(self._slots, settings)
+        self._prompts, swaps = PromptTally(self._slots.names()), SwapTally()
+        self.installed = self._follower(first, swaps)
         tallies = {name: MethodTally("unary", SERVICE, name) for name in UNARY}
         tallies[STREAM] = MethodTally("bidi_stream", SERVICE, STREAM)
-        self._status = self._told(artifacts, list(tallies.values()))
-        predictor = self._predictor(artifacts, list(tallies.values()))
-        self._streams = Streams(
-            predictor,
-            settings.max_streams,
-            settings.stream_seconds,
-            settings.default_deadline_seconds,
-        )
+        self._status = self._told(list(tallies.values()))
+        self._predictor = self._answering()
+        self._register(list(tallies.values()), swaps)
+        seconds = settings.default_deadline_seconds
+        streams = settings.max_streams, settings.stream_seconds, seconds
+        self._streams = Streams(self._predictor, *streams)
         self._pools = Pools(settings.threads, settings.max_streams)
-        self._grpc = self._build(predictor, tallies)
+        self._grpc = self._build(self._predictor, tallies)
         self._health = Health(self._grpc, self._pools.admin)
+        self._background = self._threads(first)
         self._metrics: MetricsPort | None = None
-        self.grpc_port = 0
-        self.metrics_port = 0
-        self.described = _described(artifacts, settings.default_model)
+        self.grpc_port = self.metrics_port = 0
+        self.described = _described(self._slots.names(), settings.default_model)
 
-    def _predictor(self, artifacts: list[Artifact], calls: list[MethodTally]) -> Predictor:
-        """Return what answers, and let everybody who counts be asked for metrics."""
-        prompts = PromptTally([artifact.name for artifact in artifacts])
-        self.registry.register(ServiceCollector(calls, prompts, artifacts))
-        reference_id = self._monitors.reference_id
-        self.registry.register(ShadowCollector(self._shadow.tallies, reference_id))
-        self.registry.register(self._monitors.collector)
+    def _follower(self, first: First, swaps: SwapTally) -> Installed:
+        """Return what follows the store; models of files stay what they are."""
+        return Installed(
+            self._slots,
+            first,
+            self._settings,
+            swaps,
+            coming=(lambda served: self._prompts.admit(served.name), self._shadow.admit),
+            gone=(self._let_go,),
+        )
+
+    def _let_go(self, before: Served) -> None:
+        """Forget a version that is no longer in force, but for the sums of its monitor."""
+        self._predictor.forget(before.name)
+        if before.monitor is not None:
+            self._monitors.collector.retire(before.monitor)
+
+    def _answering(self) -> Predictor:
+        """Return what answers."""
         return Predictor(
-            Slots(artifacts, self._settings.default_model),
+            self._slots,
             limits_of(self._settings),
-            prompts.observe,
+            self._prompts.observe,
             self._shadow.offer,
             self._monitors.watching.offer,
-            self._monitors.trusted(self._status.is_harmed),
+            self._status.is_harmed,
         )
 
-    def _told(self, artifacts: list[Artifact], calls: list[MethodTally]) -> Status:
+    def _register(self, calls: list[MethodTally], swaps: SwapTally) -> None:
+        """Let everybody who counts be asked for metrics."""
+        self.registry.register(ServiceCollector(calls, self._prompts, self._slots))
+        self.registry.register(ShadowCollector(self._shadow, self._monitors.reference_id))
+        self.registry.register(self._monitors.collector)
+        self.registry.register(SwapCollector(swaps))
+
+    def _threads(self, first: First) -> list[Background]:
+        """Return what works beside the calls."""
+        found: list[Background] = [self._shadow, self._monitors.watching, self._status.trend]
+        if first.refresh is not None:
+            seconds = self._settings.store_poll_seconds
+            found.append(StoreWatch(first.refresh, self.installed.follow, seconds))
+        return found
+
+    def _told(self, calls: list[MethodTally]) -> Status:
         """Return the status of what is served, the default model first."""
-        settings, by_model = self._settings, self._monitors.by_model
-        artifacts = sorted(artifacts, key=lambda one: one.name != settings.default_model)
         return Status(
-            lambda: [by_model[one.name].snapshot() for one in artifacts if one.name in by_model],
+            lambda: [monitor.snapshot() for monitor in self._monitors],
             calls,
-            artifacts,
+            self._slots,
             diagnosed=self._monitors.diagnosed,
-            page_names=settings.page_names,
-            keep_seconds=settings.monitor_hold_seconds,
+            last_evaluation=self.installed.last_evaluation,
+            page_names=self._settings.page_names,
+            keep_seconds=self._settings.monitor_hold_seconds,
         )
 
     def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> grpc.Server:
@@ -140,9 +178,8 @@ class Server:
             sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
             raise StartError(f"{sentence} ({error.strerror})") from None
         self.metrics_port = self._metrics.number
-        self._shadow.start()
-        self._monitors.watching.start()
-        self._status.trend.start()
+        for thread in self._background:
+            thread.start()
         gc.collect()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         self._grpc.start()
@@ -156,9 +193,8 @@ class Server:
         self._streams.drain()
         self._grpc.stop(self._settings.drain_seconds).wait()
         self._pools.shut_down()
-        self._shadow.stop()
-        self._monitors.watching.stop()
-        self._status.trend.stop()
+        for thread in reversed(self._background):
+            thread.stop()
         if self._metrics is not None:
             self._metrics.close()
         log.info("stopped")
@@ -173,31 +209,10 @@ def _registry() -> CollectorRegistry:
     return registry
 
 
-def _described(artifacts: list[Artifact], default: str) -> str:
+def _described(names: list[str], default: str) -> str:
     """Return what is served, in words."""
-    others = ", ".join(sorted(one.name for one in artifacts if one.name != default))
+    others = ", ".join(name for name in names if name != default)
     return f"the model {default}" + (f"; by name also {others}" if others else "")
-
-
-def _artifacts(settings: Settings) -> list[Artifact]:
-    """Return the bundled foundation model, and the models of the settings' files and store."""
-    artifacts = [load(path) for path in (FOUNDATION_FILE, *settings.model_files)]
-    if settings.store is not None:
-        if not Path(settings.store).is_dir():
-            sentence = "expected a folder that `sonoba pretrain` wrote, got none"
-            raise StartError(f"store: {settings.store}: {sentence}")
-        fallback = artifacts[0].model
-        assert isinstance(fallback, FoundationModel)
-        for name in Store(Path(settings.store)).names():
-            artifacts.append(load_stored(Path(settings.store), name, fallback=fallback))
-    names = [artifact.name for artifact in artifacts]
-    known = ", ".join(names)
-    if len(set(names)) < len(names):
-        raise StartError(f"model_files: expected models of different names, got {known}")
-    if settings.default_model not in names:
-        sentence = f"expected one of {known}, got {settings.default_model}"
-        raise StartError(f"default_model: {sentence}")
-    return artifacts
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:

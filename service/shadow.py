@@ -21,12 +21,13 @@ from model.intervals import LEVELS
 from model.moments import Moments
 from model.prompt import Block
 from model.support import Wanted
+from service.slot import Served
 from service.tally import ShadowTally
 
 log = logging.getLogger("sonoba")
 
 Array = NDArray[np.float64]
-Tap = Callable[[Artifact, Block, Answer], None]
+Tap = Callable[[Served, Block, Answer], None]
 """Is handed the model, the prompt and its answer."""
 
 QUEUE_PROMPTS = 16
@@ -56,8 +57,10 @@ class Shadow:
     """A bounded queue of sampled prompts, and the one thread that solves them."""
 
     def __init__(self, artifacts: Iterable[Artifact], share: float) -> None:
-        shadowed = (one.name for one in artifacts if isinstance(one.model, Shadowed))
-        self.tallies = {name: ShadowTally() for name in shadowed}
+        self.tallies: dict[str, ShadowTally] = {}  # of all versions of a name since the start
+        self.in_force: dict[str, tuple[Shadowed, ShadowTally]] = {}  # of the version in force
+        for artifact in artifacts:
+            self.admit(artifact)
         self._share = share
         self._queue: Queue[_Sampled | None] = Queue(QUEUE_PROMPTS)
         self._is_stopping = False
@@ -66,6 +69,15 @@ class Shadow:
     def start(self) -> None:
         """Solve what is offered from now on."""
         self._thread.start()
+
+    def admit(self, artifact: Artifact) -> None:
+        """Begin to count a version that comes into force, before its first answer."""
+        name, model = artifact.name, artifact.model
+        others = {other: found for other, found in self.in_force.items() if other != name}
+        if isinstance(model, Shadowed):
+            self.tallies = {**self.tallies, name: self.tallies.get(name) or ShadowTally()}
+            others[name] = (model, ShadowTally())
+        self.in_force = others
 
     def offer(self, artifact: Artifact, block: Block, answer: Answer) -> None:
         """Sample an answered prompt; one that a simpler model answered has no exact twin here."""
@@ -100,14 +112,18 @@ class Shadow:
             return False
         tally = self.tallies[sampled.name]
         try:
-            tally.solved(disagreement(sampled.model, sampled.block, sampled.predictions))
+            ratio = disagreement(sampled.model, sampled.block, sampled.predictions)
+            tally.solved(ratio)
+            model, own = self.in_force.get(sampled.name, (None, tally))
+            if model is sampled.model:  # what an earlier version answered is not this one's
+                own.solved(ratio)
         except Exception:
             log.exception("the exact solve beside model %s failed", sampled.name)
             tally.lost("failed")
         return True
 
 
-def skip(artifact: Artifact, block: Block, answer: Answer) -> None:
+def skip(artifact: Served, block: Block, answer: Answer) -> None:
     """Offer no prompt to anybody."""
 
 

@@ -1,19 +1,18 @@
 """How far one prompt lies from what its model was made for, as a caller is told it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from model.answer import Answer
-from model.checkpoint import Artifact
 from model.estimator import Estimating
 from model.prompt import Block
-from monitoring.monitor import Monitor
 from monitoring.observation import observe
 from monitoring.reference import Reference
 from monitoring.watch import Seen, Summary
 from service.seen import seen
+from service.slot import Served
 
 FEATURES_TOLD = 5
 
@@ -33,40 +32,30 @@ class ShiftScore(NamedTuple):
     features: tuple[FeatureShift, ...]  # the farthest first
 
 
-class Trusted:
-    """The monitors of a server as calls see them."""
+Harmed = Callable[[str], bool]
+"""Tells whether a harmful shift of a model, by its name, is open."""
 
-    def __init__(self, monitors: Mapping[str, Monitor], harmed: Callable[[str], bool]) -> None:
-        self._monitors, self._harmed = monitors, harmed
 
-    def reference_id(self, name: str) -> str:
-        """Return the id of a model's reference; empty while there is none."""
-        monitor = self._monitors.get(name)
-        return "" if monitor is None else monitor.reference_id
+def score(artifact: Served, block: Block, answer: Answer) -> ShiftScore | None:
+    """Return how far a single prompt lies from the reference; None where nothing tells.
 
-    def is_warming(self, name: str) -> bool:
-        """Return whether a model has no reference yet."""
-        return not self.reference_id(name)
+    That is: no reference yet, another than the model answered, or sums without second moments.
+    """
+    monitor, model = artifact.monitor, artifact.model
+    watch = None if monitor is None else monitor.watch
+    if watch is None or answer.modes[0] != model.mode or not isinstance(model, Estimating):
+        return None
+    reference, found = watch.reference, seen(model, block)
+    if found is None or found.feature_count != reference.feature_count:
+        return None
+    observed = observe(found.served)
+    ratios = reference.inflations(observed.counts, observed.predicted, observed.loo).ratios
+    return ShiftScore(float(ratios[0, 0]), float(ratios[0, 1]), _features(found, reference))
 
-    def is_harmed(self, name: str) -> bool:
-        """Return whether a harmful shift of a model is open."""
-        return self._harmed(name)
 
-    def score(self, artifact: Artifact, block: Block, answer: Answer) -> ShiftScore | None:
-        """Return how far a single prompt lies from the reference; None where nothing tells.
-
-        That is: no reference yet, another than the model answered, or sums without second moments.
-        """
-        monitor = self._monitors.get(artifact.name)
-        watch, model = (None if monitor is None else monitor.watch), artifact.model
-        if watch is None or answer.modes[0] != model.mode or not isinstance(model, Estimating):
-            return None
-        reference, found = watch.reference, seen(model, block)
-        if found is None or found.feature_count != reference.feature_count:
-            return None
-        observed = observe(found.served)
-        ratios = reference.inflations(observed.counts, observed.predicted, observed.loo).ratios
-        return ShiftScore(float(ratios[0, 0]), float(ratios[0, 1]), _features(found, reference))
+def unharmed(name: str) -> bool:
+    """Say that nobody watches for harm."""
+    return False
 
 
 def _features(found: Seen, reference: Reference) -> tuple[FeatureShift, ...]:

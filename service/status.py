@@ -6,14 +6,16 @@ when, what alarm still holds) does not depend on somebody looking.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from model.checkpoint import Artifact
+from model.last_evaluation import LastEvaluation
 from monitoring.snapshot import Snapshot
 from service import traffic
 from service.status_sections import (
     Section,
     attribution,
+    evaluation,
     kind_of,
     lines,
     models,
@@ -27,6 +29,8 @@ from service.trust import KEEP_SECONDS, Finding, Judge, Trust
 
 Monitors = Callable[[], Sequence[Snapshot]]
 """Returns what the monitor of each model knows now, the default model's first."""
+Evaluations = Callable[[str], LastEvaluation | None]
+"""Returns the last evaluation of a model; None where there was none."""
 
 
 class Status:
@@ -36,9 +40,10 @@ class Status:
         self,
         monitors: Monitors,
         calls: Sequence[MethodTally],
-        artifacts: Sequence[Artifact],
+        in_force: Iterable[Artifact],
         *,
         diagnosed: Callable[[str], Snapshot | None] | None = None,
+        last_evaluation: Evaluations | None = None,
         page_names: bool = False,
         keep_seconds: float = KEEP_SECONDS,
         step_seconds: float = STEP_SECONDS,
@@ -46,10 +51,11 @@ class Status:
     ) -> None:
         """Take what to ask, and what to ask in detail of one model, by its name.
 
-        `page_names` shows names and values of features, `clock` is Unix time.
+        `in_force`, the default model first, is asked again at every report; `page_names` shows
+        names and values of features, `clock` is Unix time.
         """
-        self._diagnosed = diagnosed
-        self._monitors, self._calls, self._artifacts = monitors, calls, artifacts
+        self._diagnosed, self._last_evaluation = diagnosed, last_evaluation
+        self._monitors, self._calls, self._in_force = monitors, calls, in_force
         self._page_names, self._keep_seconds, self._clock = page_names, keep_seconds, clock
         self._lock = threading.Lock()
         self._judges: dict[tuple[str, str], Judge] = {}  # by model and reference
@@ -69,7 +75,8 @@ class Status:
             worst, finding = self._answer(snapshots, now)
             points = [*self.trend.points(), self._point(snapshots, now)]
             trust, since = self._trust, self._since
-        shown = self._named(model or worst)
+        artifacts = list(self._in_force)
+        shown = _named(artifacts, model or worst)
         return {
             "answer": trust,
             "reason": reason(finding, snapshots.get(worst)),
@@ -80,19 +87,17 @@ class Status:
             "version": shown.version,
             "kind": kind_of(shown),
             **series(points, shown.name),
-            "models": models(self._artifacts, snapshots),
+            "models": models(artifacts, snapshots),
             **self._details(shown, self._detailed(shown.name) or snapshots.get(shown.name)),
-            "last_evaluation": None,
+            "last_evaluation": evaluation(self._evaluated(shown.name)),
             "replicas": 1,
         }
 
-    def _named(self, model: str) -> Artifact:
-        """Return the model of a name; of none, the first."""
-        named = {artifact.name: artifact for artifact in self._artifacts}
-        return named[model] if model else self._artifacts[0]
-
     def _detailed(self, model: str) -> Snapshot | None:
         return None if self._diagnosed is None else self._diagnosed(model)
+
+    def _evaluated(self, model: str) -> LastEvaluation | None:
+        return None if self._last_evaluation is None else self._last_evaluation(model)
 
     def _details(self, shown: Artifact, snapshot: Snapshot | None) -> Section:
         """Return the score of the model shown, and what moved it."""
@@ -138,3 +143,9 @@ class Status:
         reading = traffic.read(self._calls, now)
         rates = traffic.between(self._readings[0], reading)
         return Point(now, rates, {name: errors_of(one) for name, one in snapshots.items()})
+
+
+def _named(artifacts: Sequence[Artifact], model: str) -> Artifact:
+    """Return the model of a name; of none, the first."""
+    named = {artifact.name: artifact for artifact in artifacts}
+    return named[model] if model else artifacts[0]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.checkpoint import Artifact
+from model.last_evaluation import LastEvaluation
 from monitoring.levels import CRITICAL, MAJOR, WARNING
 from monitoring.snapshot import FeatureMove, Snapshot
 from service.trend import Errors, Point
@@ -51,6 +52,13 @@ def series(points: Sequence[Point], model: str) -> Section:
         "time": [round(point.seconds) for point in points],
         "series": {name: [plain(value) for value in column] for name, column in columns.items()},
     }
+
+
+def evaluation(found: LastEvaluation | None) -> Section | None:
+    """Return what the last re-evaluation of a model concluded; None where there was none."""
+    if found is None:
+        return None
+    return found.model_dump(exclude={"time_seconds"}) | {"time": round(found.time_seconds)}
 
 
 def attribution(snapshot: Snapshot | None, names: Sequence[str] | None) -> Section:

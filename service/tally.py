@@ -68,11 +68,20 @@ class RejectionTally:
 class PromptTally:
     """The prompts and queries of every model, by what really answered and how."""
 
-    def __init__(self, models: Iterable[str]) -> None:
+    def __init__(self, models: Iterable[str] = ()) -> None:
         self.lock = threading.Lock()
-        self.prompts = {(model, int(mode)): 0 for model in models for mode in Mode}
-        self.queries = dict.fromkeys(models, 0)
+        self.prompts: dict[tuple[str, int], int] = {}
+        self.queries: dict[str, int] = {}
         self.solvers = {int(solver): 0 for solver in Solver}
+        for model in models:
+            self.admit(model)
+
+    def admit(self, model: str) -> None:
+        """Begin to count a model, before its first answer; one that is known goes on."""
+        with self.lock:
+            for mode in Mode:
+                self.prompts.setdefault((model, int(mode)), 0)
+            self.queries.setdefault(model, 0)
 
     def observe(self, model: str, answer: Answer, query_count: int) -> None:
         """Count a block of answers; refused prompts are not among them."""

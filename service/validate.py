@@ -103,7 +103,7 @@ def schema(
             text(name, f"columns[{i}]")
         positions = artifact.schema.positions(columns)
     artifact.schema.check_hash(schema_hash)
-    wanted = artifact.model.feature_count
+    wanted = artifact.feature_count
     if wanted and d != wanted:
         sentence = f"expected the {wanted} features of model {artifact.name}, got {d}"
         raise Refusal("SCHEMA_MISMATCH", field, sentence)

@@ -8,80 +8,32 @@ processor; beyond that a uniform sample is watched, and the rest is counted.
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
 
 from model.answer import Answer
-from model.checkpoint import Artifact
-from model.estimator import Estimating
 from model.moments import Moments
 from model.profile_fallback import chosen
 from model.prompt import Block
-from monitoring.monitor import Monitor
-from monitoring.repeats import Repeats
-from monitoring.sampling import Sampler, Taken
-from service.seen import by_shape, number_count, seen, singles
+from service.line import INTERVAL_SECONDS, Budget, Line, Waiting
+from service.seen import by_shape, is_bare, number_count, seen_by, singles
+from service.slot import Served
 
 log = logging.getLogger("sonoba")
 
-INTERVAL_SECONDS = 0.5
 PAUSE_SECONDS_MAX = 5.0  # after a look that cost more, as when a reference is made
-CAPACITY_MIN = 256  # prompts of one look, whatever they cost: the next look waits for longer then
 NUMBERS_MAX = 2**18  # of one prompt, 2 MiB
 QUEUE_NUMBERS_MAX = 2**23  # of all that wait, 64 MiB
 STOP_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What monitoring may cost one process."""
-
-    prompts_per_second: int = 2000
-    processor_share: float = 0.03
-    duplicate_seconds: float = 60.0  # a prompt that comes again within is left out; 0 keeps it
-
-
-class _Waiting(NamedTuple):
-    """One prompt that waits, and its size."""
-
-    block: Block
-    number_count: int
-
-
-class _Line:
-    """The prompts of one model that wait for its monitor."""
-
-    def __init__(
-        self, artifact: Artifact, model: Estimating, monitor: Monitor, budget: Budget
-    ) -> None:
-        self.artifact, self.model, self.monitor = artifact, model, monitor
-        self.capacity = max(int(budget.prompts_per_second * INTERVAL_SECONDS), 1)
-        self.sampler: Sampler[_Waiting] = Sampler(min(self.capacity, CAPACITY_MIN))
-        seconds = budget.duplicate_seconds
-        self.repeats = Repeats(seconds) if seconds > 0.0 else None
-        self.prompt_seconds = 0.0  # what one prompt costs of a processor
-
-    def take(self, allowance_seconds: float) -> Taken[_Waiting]:
-        """Return what waits; the next sample is as large as the allowance pays for."""
-        paid = allowance_seconds / max(self.prompt_seconds, 1e-9)
-        return self.sampler.take(int(min(max(paid, CAPACITY_MIN), self.capacity)))
-
-
 class Watching:
-    """The monitors of a server and the thread that feeds them."""
+    """The thread that feeds the monitors of what is in force."""
 
-    def __init__(
-        self, artifacts: Iterable[Artifact], monitors: Mapping[str, Monitor], budget: Budget
-    ) -> None:
-        self._budget = budget
-        self._lines = {
-            artifact.name: _Line(artifact, artifact.model, monitors[artifact.name], budget)
-            for artifact in artifacts
-            if isinstance(artifact.model, Estimating)
-        }
+    def __init__(self, in_force: Iterable[Served], budget: Budget) -> None:
+        """Take what is in force, to be asked again at every look."""
+        self._in_force, self._budget = in_force, budget
         self._numbers = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
@@ -98,11 +50,15 @@ class Watching:
 
     def queued(self, model: str) -> int:
         """Return how many prompts of a model wait."""
-        return len(self._lines[model].sampler)
+        return sum(len(line.sampler) for line in self._lines() if line.monitor.model == model)
 
-    def offer(self, artifact: Artifact, block: Block, answer: Answer) -> None:
+    def _lines(self) -> list[Line]:
+        """Return the lines of what is in force: a version that was replaced is not looked at."""
+        return [one.line for one in self._in_force if one.line is not None]
+
+    def offer(self, artifact: Served, block: Block, answer: Answer) -> None:
         """Keep a fair share of the answered prompts until the monitor looks."""
-        line = self._lines.get(artifact.name)
+        line = artifact.line
         if line is None:
             return
         own, modes = artifact.model.mode, answer.modes
@@ -121,13 +77,13 @@ class Watching:
             for one, (_, number) in zip(singles(part), drawn, strict=True):
                 self._keep(line, one, number)
 
-    def _keep(self, line: _Line, block: Block, number: float) -> None:
+    def _keep(self, line: Line, block: Block, number: float) -> None:
         count = number_count(block)
         if count > NUMBERS_MAX or self._numbers + count > QUEUE_NUMBERS_MAX:
             line.monitor.skip("queue_full")
             return
         self._numbers += count  # a bound, not a sum: losing a race loosens it by one prompt
-        line.sampler.offer(_Waiting(block, count), number)
+        line.sampler.offer(Waiting(block, count), number)
 
     def _run(self) -> None:
         pause_seconds = INTERVAL_SECONDS
@@ -141,31 +97,42 @@ class Watching:
 
     def look(self) -> None:
         """Watch everything that waits."""
-        allowance = self._budget.processor_share * INTERVAL_SECONDS / max(len(self._lines), 1)
+        lines = self._lines()
+        allowance = self._budget.processor_share * INTERVAL_SECONDS / max(len(lines), 1)
         self._numbers = 0
-        for line in self._lines.values():
+        for line in lines:
             taken = line.take(allowance)
             if taken.left_out_count:
                 line.monitor.skip("over_budget", taken.left_out_count)
             if taken.prompts:
                 self._watch(line, taken.prompts)
 
-    def _watch(self, line: _Line, waiting: list[_Waiting]) -> None:
+    def _watch(self, line: Line, waiting: list[Waiting]) -> None:
         """Hand prompts to their monitor by shape; a bug there costs these prompts only."""
         began = time.thread_time()
         try:
             for block in by_shape(_new(line, waiting)):
-                if found := seen(line.model, block):
-                    line.monitor.observe(found)
-                else:
-                    line.monitor.skip("schema", len(block.queries))
+                _look_at(line, block)
         except Exception:
-            log.exception("the monitor of model %s failed", line.artifact.name)
+            log.exception("the monitor of model %s failed", line.monitor.model)
         cost = (time.thread_time() - began) / len(waiting)
         line.prompt_seconds = cost if not line.prompt_seconds else (line.prompt_seconds + cost) / 2
 
 
-def _new(line: _Line, waiting: list[_Waiting]) -> list[Block]:
+@np.errstate(all="ignore")  # what is not finite is found in the numbers
+def _look_at(line: Line, block: Block) -> None:
+    """Let the monitor see prompts of one shape, and then the candidate beside, if there is one."""
+    if is_bare(block):
+        return line.monitor.skip("schema", len(block.queries))
+    answered = line.model.estimator(block)
+    line.monitor.observe(seen_by(answered, block))
+    beside, watch = line.beside, line.monitor.watch
+    if beside is not None and watch is not None:  # while there is no normal, nothing is over it
+        beside.look(block, answered, watch.reference)
+    return None
+
+
+def _new(line: Line, waiting: list[Waiting]) -> list[Block]:
     """Return the prompts that were not there a moment ago; copies would narrow every bound."""
     blocks = [one.block for one in waiting]
     if line.repeats is None:

@@ -12,7 +12,9 @@ from model.checkpoint import Artifact
 from model.paper import PaperModel
 from model.prompt import Block, Examples
 from monitoring.monitor import Monitor
-from service.watching import NUMBERS_MAX, Budget, Watching
+from service.line import Budget, Line
+from service.slot import Served
+from service.watching import NUMBERS_MAX, Watching
 from sonoba.v1 import predictor_pb2 as pb
 from tests.model.profiles import asked
 from tests.service import watched
@@ -157,14 +159,14 @@ def prompts(count, seed=0, M=8):
     return Block(Examples(x[:, :M], y[:, :M]), x[:, M:])
 
 
-def artifact(name="m", model=PAPER):
-    return Artifact(name, "v", SimpleNamespace(hash=""), None, model)
+def artifact(name="m", model=PAPER, **budget):
+    line = Line(model, Monitor(name, "v", "paper"), Budget(**budget))
+    return Served.of(Artifact(name, "v", SimpleNamespace(hash=""), None, model), line)
 
 
-def watching(*artifacts, **budget):
+def watching(*served):
     """Return what watches some models, by hand, and their monitors."""
-    monitors = {one.name: Monitor(one.name, "v", "paper") for one in artifacts}
-    return Watching(artifacts, monitors, Budget(**budget)), monitors
+    return Watching(served, Budget()), {one.name: one.monitor for one in served}
 
 
 def test_all_that_waits_is_watched_when_it_stops():

@@ -1,0 +1,59 @@
+"""Looks at the store every few seconds, and lets a server follow what its pointers say."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from model.store import Store
+from model.version_folder import StoreError
+
+log = logging.getLogger("sonoba")
+
+STOP_SECONDS = 5.0
+
+
+class StoreWatch:
+    """The thread that looks; a store that cannot be read for a while changes nothing."""
+
+    def __init__(
+        self, refresh: Callable[[], Store], follow: Callable[[Store], None], poll_seconds: float
+    ) -> None:
+        """Take what brings the store up to date, and what follows it."""
+        self._refresh, self._follow, self._poll_seconds = refresh, follow, poll_seconds
+        self._complaint = ""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look in hand."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    def look(self) -> None:
+        """Look once; what is wrong with the store as a whole is logged once, not at every look."""
+        try:
+            self._follow(self._refresh())
+        except (StoreError, OSError) as error:
+            self._complain(str(error))
+        except Exception as error:
+            if (complaint := repr(error)) != self._complaint:
+                log.exception("looking at the store failed; what is in force stays")
+            self._complaint = complaint
+        else:
+            if self._complaint:
+                log.info("the store can be read again")
+            self._complaint = ""
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            log.warning("store: %s; what is in force stays", complaint)
+        self._complaint = complaint
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._poll_seconds):
+            self.look()
