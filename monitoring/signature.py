@@ -8,12 +8,9 @@ answer; what is not known (NaN) fits nothing.
 from enum import Enum
 from typing import NamedTuple
 
-RISEN = 1.25  # lower bounds of h and LOO, the effect of lengths, h over the best possible
-MUCH_RISEN = 1.5  # ridge and label power, which carry no bound
-SHRUNK = 1.0 / MUCH_RISEN
-CLIPPED_SHARE_MAX = 0.05
-FEW_GROUPS = 3
-EXPLAINED_SHARE = 0.5  # of the rise of the error, from where the mean task is its cause
+from monitoring.limits import Limits
+
+SHRUNK = 1.5  # times less power of the labels than normal
 UNKNOWN = float("nan")
 
 
@@ -52,44 +49,46 @@ class Ratios(NamedTuple):
     explained: float = UNKNOWN  # error by moments and mean task alone, over the reference's
 
 
-def signature(ratios: Ratios) -> Signature:
+def signature(ratios: Ratios, limits: Limits | None = None) -> Signature:
     """Return what the ratios mean.
 
     >>> signature(Ratios(h=1.0, loo=2.3, ridge=4.0, label_power=1.3)).name
     'NOISE'
     """
-    is_harmful = ratios.h > RISEN or ratios.loo > RISEN
-    if ratios.clipped_share > CLIPPED_SHARE_MAX and _are_few(ratios.clipped_groups):
+    at = limits or Limits()
+    is_harmful = ratios.h > at.risen or ratios.loo > at.risen
+    if ratios.clipped_share > at.clipped_share_max and _are_few(ratios.clipped_groups, at):
         return Signature.BAD_ROWS
     if is_harmful and ratios.has_heavy_tails:
         return Signature.HEAVY_TAILS
-    if ratios.length_effect > RISEN and (not is_harmful or ratios.best_error < RISEN):
+    is_short = ratios.length_effect > at.length_effect_max
+    if is_short and (not is_harmful or ratios.best_error < at.avoidable_min):
         return Signature.FEW_EXAMPLES
-    if ratios.h > RISEN:
-        return _answers_worse(ratios)
-    if ratios.loo > RISEN:
-        return _labels_changed(ratios)
-    return Signature.SIGNAL_SHRANK if ratios.label_power < SHRUNK else Signature.QUIET
+    if ratios.h > at.risen:
+        return _answers_worse(ratios, at)
+    if ratios.loo > at.risen:
+        return _labels_changed(ratios, at)
+    return Signature.SIGNAL_SHRANK if ratios.label_power * SHRUNK < 1.0 else Signature.QUIET
 
 
-def _are_few(groups: int | None) -> bool:
-    return groups is not None and groups < FEW_GROUPS
+def _are_few(groups: int | None, at: Limits) -> bool:
+    return groups is not None and groups < at.clipped_groups_min
 
 
-def _answers_worse(ratios: Ratios) -> Signature:
+def _answers_worse(ratios: Ratios, at: Limits) -> Signature:
     """Return the cause where h rose: the examples, or the queries alone."""
-    if ratios.loo <= RISEN:
+    if ratios.loo <= at.risen:
         return Signature.QUERY_ONLY
-    return Signature.FEW_EXAMPLES if ratios.best_error < RISEN else Signature.COVARIATE
+    return Signature.FEW_EXAMPLES if ratios.best_error < at.avoidable_min else Signature.COVARIATE
 
 
-def _labels_changed(ratios: Ratios) -> Signature:
+def _labels_changed(ratios: Ratios, at: Limits) -> Signature:
     """Return the cause where only the leave-one-out error rose; a flat ridge accuses the model.
 
     A prior that is wrong on average explains what noise cannot.
     """
-    if ratios.explained - 1.0 > EXPLAINED_SHARE * (ratios.loo - 1.0):
+    if ratios.explained - 1.0 > at.explained_share * (ratios.loo - 1.0):
         return Signature.RELATION
     risen = {Signature.NOISE: ratios.ridge, Signature.TARGET_SCALE: ratios.label_power}
-    known = {name: ratio for name, ratio in risen.items() if ratio > MUCH_RISEN}
+    known = {name: ratio for name, ratio in risen.items() if ratio > at.much_risen}
     return max(known, key=lambda name: known[name], default=Signature.COVARIATE)

@@ -1,15 +1,19 @@
 """What the numbers of a re-evaluation conclude: one verdict, one reason, the step that decided.
 
-The order of decisions is docs/reevaluation.md, "The order of decisions": the first that fits wins.
-Everything is over normal (1: as in the reference); a bound is a one-sided 95 % bound; NaN is what is
-not known and decides nothing.
+docs/reevaluation.md, "The order of decisions": the first that fits wins. Everything is over normal
+(1: as in the reference); a bound is a one-sided 95 % bound; NaN is what is not known and decides
+nothing.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-UNKNOWN = float("nan")
+from monitoring.limits import Limits
+from monitoring.paired import Bounds
+from monitoring.signature import UNKNOWN, Ratios, Signature, signature
+
+__all__ = ["Limits"]  # beside what stands here
 
 
 class Verdict(StrEnum):
@@ -42,30 +46,26 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Every threshold of the order of decisions."""
-
-    prompts_min: int = 256
-    risen: float = 1.25
-    much_risen: float = 1.5
-    gain_min: float = 0.05
-    opportunity_gain_min: float = 0.20
-    regret_min: float = 1.25
-
-
-@dataclass(frozen=True, slots=True)
 class Numbers:
     """What is known of a window of prompts."""
 
     prompt_count: int
+    ratios: Ratios
+    """Lower bounds of h and leave-one-out error, and the other means over normal."""
     h_mean: float
-    h_lower: float
     loo_mean: float = UNKNOWN
-    loo_lower: float = UNKNOWN
+    gain: Bounds | None = None
+    """Of the recalibrated model on kept prompts, paired; None where there are none."""
+    expected_gain: float = UNKNOWN
+    """The same as sums tell it."""
+    regret: float = UNKNOWN
+    """Excess error over the least that the recalibrated kind of model reaches, by sums."""
+    repaired_error: float = UNKNOWN
+    """Leave-one-out error of the recalibrated model over normal."""
 
 
 class Judged(NamedTuple):
-    """The conclusion."""
+    """The conclusion, and which step of the order of decisions it was."""
 
     verdict: Verdict
     reason: Reason
@@ -73,5 +73,99 @@ class Judged(NamedTuple):
 
 
 def judge(numbers: Numbers, limits: Limits) -> Judged:
-    """Return what the numbers conclude."""
-    raise NotImplementedError
+    """Return what the numbers conclude; the first step that fits.
+
+    >>> judge(Numbers(300, Ratios(h=1.0, loo=2.3, ridge=4.0), 1.0, 2.5), Limits()).reason.value
+    'NOISE'
+    """
+    if not numbers.prompt_count >= limits.prompts_min:
+        return Judged(Verdict.INSUFFICIENT, Reason.FEW_PROMPTS, "1: too few prompts")
+    cause = signature(numbers.ratios, limits)
+    if cause is Signature.BAD_ROWS:
+        return Judged(Verdict.QUARANTINE, Reason.BAD_ROWS, "1: bad rows of few sources")
+    if not (numbers.ratios.h > limits.risen or numbers.ratios.loo > limits.risen):
+        return _unharmed(numbers, cause, limits)
+    return (
+        _told(numbers, cause, limits)
+        or _repaired(numbers, cause, limits)
+        or _unrepaired(numbers, cause, limits)
+    )
+
+
+def _unharmed(numbers: Numbers, cause: Signature, limits: Limits) -> Judged:
+    """Step 2: nothing hurts; still, a repair may buy much."""
+    if _helps(numbers, limits.opportunity_gain_min, limits):
+        return Judged(Verdict.RECALIBRATE, Reason.OPPORTUNITY, "2: a recalibration buys much")
+    if cause is Signature.FEW_EXAMPLES:
+        return Judged(Verdict.TELL_CALLER, Reason.LITTLE_INFORMATION, "2: prompts are short")
+    return Judged(Verdict.KEEP, Reason.NONE, "2: nothing has risen")
+
+
+def _told(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
+    """Steps 3 and 4: harm that no other model would answer better, by people who can end it.
+
+    Heavy tails lift every ratio and are read first. Where the recalibrated model takes away most
+    of the rise, the relation changed, and neither the noise nor the scale of the labels.
+    """
+    if cause is Signature.HEAVY_TAILS:
+        return None
+    if cause is Signature.QUERY_ONLY and numbers.h_mean > limits.query_excess * numbers.loo_mean:
+        return Judged(Verdict.TELL_CALLER, Reason.QUERY_ONLY, "3: only queries moved")
+    if cause in _BUSINESS and not _repaired_share(numbers) > limits.explained_share:
+        return Judged(Verdict.TELL_BUSINESS, *_BUSINESS[cause])
+    return None
+
+
+def _repaired(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
+    """Step 6, before 5: a recalibrated model errs less; whether it errs as little as it should is `rel`."""
+    if numbers.gain is None and cause is Signature.HEAVY_TAILS:
+        return None  # their sums are a few rows, and tell no gain
+    if not _helps(numbers, limits.gain_min, limits):
+        return None
+    power = numbers.ratios.label_power
+    relative = numbers.repaired_error / power if power > 0.0 else UNKNOWN
+    if relative > limits.relative_error_max:
+        step = "6: a recalibration helps, but not enough"
+        return Judged(Verdict.RECALIBRATE_AND_REPRETRAIN, _reason(cause), step)
+    return Judged(Verdict.RECALIBRATE, _reason(cause), "6: a recalibration helps")
+
+
+def _unrepaired(numbers: Numbers, cause: Signature, limits: Limits) -> Judged:
+    """Steps 5 and 7: nothing better is known."""
+    ratios = numbers.ratios
+    is_tail = cause is Signature.HEAVY_TAILS
+    if not is_tail and ratios.h > limits.risen and ratios.best_error < limits.avoidable_min:
+        step = "5: no method could do better"
+        return Judged(Verdict.TELL_CALLER, Reason.LITTLE_INFORMATION, step)
+    if not (ratios.h > limits.watch_max or ratios.loo > limits.watch_max):
+        return Judged(Verdict.WATCH, _reason(cause), "7: nothing helps, and the rise is small")
+    step = "7: no model of its kind helps"
+    return Judged(Verdict.FALL_BACK_AND_REPRETRAIN, _reason(cause), step)
+
+
+def _helps(numbers: Numbers, gain_min: float, limits: Limits) -> bool:
+    """Return whether the recalibrated model surely saves more than a share of the error.
+
+    Without kept prompts the sums must say so twice: of the error, and of its avoidable part. The
+    candidate is then proven beside the served version before anything changes.
+    """
+    if numbers.gain is not None:
+        return numbers.gain.lower > gain_min
+    return numbers.expected_gain > gain_min and numbers.regret > limits.regret_min
+
+
+def _repaired_share(numbers: Numbers) -> float:
+    """Return the share of the rise of the error that the recalibrated model takes away."""
+    gain = numbers.expected_gain if numbers.gain is None else numbers.gain.mean
+    risen = numbers.loo_mean - 1.0
+    return gain * numbers.loo_mean / risen if risen > 0.0 else UNKNOWN
+
+
+def _reason(cause: Signature) -> Reason:
+    return Reason.HEAVY_TAILS if cause is Signature.HEAVY_TAILS else Reason.COVARIATE
+
+
+_BUSINESS = {
+    Signature.NOISE: (Reason.NOISE, "4: labels became noisier"),
+    Signature.TARGET_SCALE: (Reason.TARGET_SCALE, "4: targets are on another scale"),
+}
