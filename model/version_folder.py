@@ -70,14 +70,17 @@ def write_version(versions: Path, draft: AnyDraft, arrays: Mapping[str, Leaf]) -
 
 
 def _content(draft: AnyDraft, weights: bytes, arrays: Mapping[str, Leaf]) -> bytes:
-    """Return the manifest's bytes; what is absent leaves no trace, so names outlive releases."""
+    """Return the manifest's bytes."""
     told = {name: Array(shape=leaf.shape, dtype=leaf.dtype.str) for name, leaf in arrays.items()}
     digest = hashlib.sha256(weights).hexdigest()
     kept = Weights(bytes=len(weights), sha256=digest, arrays=told)
     kind = LayerManifest if isinstance(draft, LayerDraft) else Manifest
-    manifest = kind(**dict(draft), weights=kept)
-    absent = None if draft.origin else {"origin"}
-    return manifest.model_dump_json(indent=2, exclude=absent).encode()
+    return text_of(kind(**dict(draft), weights=kept)).encode()
+
+
+def text_of(manifest: AnyManifest) -> str:
+    """Return a manifest's JSON; without an origin there is no trace of one, as ever before."""
+    return manifest.model_dump_json(indent=2, exclude=None if manifest.origin else {"origin"})
 
 
 def is_intact(folder: Path) -> bool:

@@ -13,12 +13,15 @@ from typing import Any
 import click
 
 from service import __version__
+from service.audit_command import audit
+from service.caller import caller
 from service.demo import demo
 from service.doctor import doctor
 from service.models_command import models
 from service.predict import predict
 from service.pretrain import pretrain
 from service.reproduce import reproduce
+from service.rules_command import rules
 from service.settings import Settings, SettingsError
 from service.template_command import template
 from service.tenants_command import tenants
@@ -31,17 +34,19 @@ EXAMPLES = Path(__file__).with_name("demo_data")
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
-        *(predict, pretrain, models, template, tenants),
+        *(predict, pretrain, models, template, tenants, rules, audit),
         *(demo, doctor, reproduce, pretrain_foundation),
     ],
 )
 @click.version_option(__version__, prog_name="sonoba")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """In-context predictions on the spot: send labelled examples and queries, get answers.
 
     Start with `sonoba serve`, then `sonoba predict`; `sonoba demo` shows both on real data, and
     `sonoba doctor` finds out what is wrong when something is.
     """
+    context.obj = caller()  # who does what, for the audit log
 
 
 def _setting_options(command: Any) -> Any:

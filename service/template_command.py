@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from service.models_command import STORE
+from service.store_option import STORE
 
 ANY_FEATURES = ("feature_1", "feature_2")
 FOUNDATION = "foundation"

@@ -29,8 +29,8 @@ def test_the_list_tells_versions_and_which_is_in_force(store):
     }
 
     assert result.exit_code == 0
-    assert stars == {old: "bikes", new: "*"}
-    assert "200 rows, 10" in result.stdout and "healthy" in result.stdout
+    assert stars == {old: "previous", new: "*"}
+    assert "200 rows" in result.stdout and "healthy" in result.stdout
 
 
 def test_an_empty_store_says_how_to_fill_it(tmp_path):
