@@ -14,7 +14,6 @@ import click
 
 from service import __version__
 from service.audit_command import audit
-from service.audit_command import audit
 from service.caller import caller
 from service.demo import demo
 from service.doctor import doctor
@@ -22,7 +21,6 @@ from service.models_command import models
 from service.predict import predict
 from service.pretrain import pretrain
 from service.reproduce import reproduce
-from service.rules_command import rules
 from service.rules_command import rules
 from service.settings import Settings, SettingsError
 from service.template_command import template
