@@ -18,6 +18,7 @@ class Rules:
     """The rules of one model."""
 
     minimum_prompts: int = 256
+    gather_seconds_max: float = 3600.0  # to wait for them
     minimum_gain: float = 0.05  # share of the served error, surely saved
     propose_below_minimum_gain: bool = True
     tenant_loss_max: float = 0.05  # share by which one tenant's error may rise

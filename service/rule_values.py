@@ -50,6 +50,8 @@ class RuleValues(BaseModel):
 
     minimum_prompts: Annotated[int, Field(ge=20, le=1_000_000)] = DEFAULT.minimum_prompts
     """Prompts below which nothing is concluded."""
+    gather_seconds_max: Seconds = DEFAULT.gather_seconds_max
+    """Time to wait for them, and for servers that do not answer; then there is no verdict."""
     minimum_gain: Share = DEFAULT.minimum_gain
     """Share of the error that a new version must surely save before it is put in force."""
     propose_below_minimum_gain: Flag = DEFAULT.propose_below_minimum_gain
