@@ -36,7 +36,7 @@ class Gathered(NamedTuple):
     beside: tuple[str, ...]
     """Replicas that let the candidate asked about answer."""
     refusals: dict[str, str]
-    """Why replicas refused the version or candidate asked about, by replica."""
+    """Why replicas refused the candidate asked about, or without one the version; by replica."""
 
     @property
     def is_enough(self) -> bool:
@@ -79,7 +79,7 @@ def joined(found: Sequence[Told | Silent], version: str, candidate: str = "") ->
     speaking = [one for one in serving if one.reference == reference]
     counted = {one.replica for one in speaking}
     beside = [one for one in speaking if candidate and one.candidate_version == candidate]
-    asked = {version, candidate} - {""}
+    asked = candidate or version
     return Gathered(
         version,
         reference,
@@ -88,7 +88,7 @@ def joined(found: Sequence[Told | Silent], version: str, candidate: str = "") ->
         tuple(sorted({one.replica for one in found} - counted)),
         _paired(one.paired for one in beside),
         tuple(sorted(one.replica for one in beside)),
-        {one.replica: one.refusal for one in told if one.refused_version in asked},
+        {one.replica: one.refusal for one in told if one.refused_version == asked},
     )
 
 

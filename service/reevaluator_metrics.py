@@ -14,7 +14,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from monitoring.policy import VERDICTS
+from monitoring.verdict import Verdict
 from service.reevaluation_tally import OUTCOMES, SECONDS, UNJUDGED, ReevaluationTally
 
 BOUNDS = [*(str(bound) for bound in SECONDS), "+Inf"]
@@ -59,7 +59,7 @@ class ReevaluatorCollector(Collector):
         regret = GaugeMetricFamily("sonoba_regret_ratio", text, labels=("model",))
         with tally.lock:
             for name in names:
-                for verdict in (*VERDICTS, UNJUDGED):
+                for verdict in (*map(str, Verdict), UNJUDGED):
                     for outcome in ("ok", "error") if verdict != UNJUDGED else ("error",):
                         key = (name, verdict, outcome)
                         judged.add_metric(key, tally.reevaluations[key])
