@@ -54,8 +54,8 @@ class AdminPort:
         self._tokens.check(context.invocation_metadata())
         call.caller = context.peer()
 
-    def start(self) -> None:
-        """Listen and answer; `StartError` where the port is taken."""
+    def start(self) -> int:
+        """Listen and answer, return the port; `StartError` where it is taken."""
         host, port = self._settings.admin_host, self._settings.admin_port
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
@@ -66,6 +66,7 @@ class AdminPort:
             raise StartError(f"admin_port: cannot listen on {address}; is another server there?")
         self._grpc.start()
         self._health.set_ready(True)
+        return self.number
 
     def stop(self, seconds: float) -> None:
         """Turn unhealthy, refuse new calls, and give those in flight some seconds."""

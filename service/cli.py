@@ -84,7 +84,8 @@ def serve(**flags: str | None) -> None:
         server.start()
     except (SettingsError, StartError, ArtifactError) as error:
         raise click.ClickException(str(error)) from None
-    _announce(settings.host, server.grpc_port, server.metrics_port, server.described)
+    admin = f"{settings.admin_host}:{server.admin_port}" if server.admin_port else ""
+    _announce(settings.host, server.grpc_port, server.metrics_port, admin, server.described)
     received = signal.sigwait(STOP_SIGNALS)
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: os._exit(130))  # asked twice: now
@@ -92,7 +93,7 @@ def serve(**flags: str | None) -> None:
     server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
 
 
-def _announce(host: str, grpc_port: int, metrics_port: int, models: str) -> None:
+def _announce(host: str, grpc_port: int, metrics_port: int, admin: str, models: str) -> None:
     """Print where the server is and a line that calls it."""
     program = "sonoba" if shutil.which("sonoba") else os.path.relpath(sys.argv[0])
     if program.endswith(".py"):
@@ -102,14 +103,22 @@ def _announce(host: str, grpc_port: int, metrics_port: int, models: str) -> None
     click.echo(f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection)")
     click.echo(f"  status page  http://{host}:{metrics_port}/")
     click.echo(f"  metrics      http://{host}:{metrics_port}/metrics")
-    if not ipaddress.ip_address(socket.getaddrinfo(host, None)[0][4][0]).is_loopback:
+    if admin:
+        click.echo(f"  admin        {admin}  (gRPC, with the token)")
+    if not _is_loopback(host):
         click.echo("WARNING: anyone who reaches this host may call it, and nothing is encrypted")
+    if admin and not _is_loopback(admin.rpartition(":")[0]):
+        click.echo("WARNING: the token of the admin port travels unencrypted")
     click.echo("try it from another terminal:")
     click.echo(
         f"  {program} predict --context {data}/context.csv --target log_bikers "
         f"--query {data}/query.csv --address {host}:{grpc_port}"
     )
     sys.stdout.flush()
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(socket.getaddrinfo(host, None)[0][4][0]).is_loopback
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from model.checkpoint import Artifact
 from model.estimator import Estimating
 from model.intervals import LEVELS
 from model.moments import Sums
+from model.prompt import Block
 from model.refusal import Refusal
 from model.support import Supported, Wanted
 from service import codec, gaps, replies, validate
@@ -26,6 +27,8 @@ PAGE_SIZE_MAX = 100
 DEFAULT_LEVEL = 0.95
 Array = codec.Array
 GAP_POLICIES = pb.MissingValuePolicy.values()[:3]  # the last, IMPUTE, where a model fills gaps
+Keep = Callable[[Artifact, Block, Answer, str], None]
+"""Is handed the model, answered prompts, their answers, and the tenant they are of."""
 Observer = Callable[[str, Answer, int], None]
 """Is told the model's name, its answer, and the number of queries a prompt."""
 
@@ -41,9 +44,10 @@ class Predictor:
         tap: Tap = skip,
         watch: Tap = skip,
         is_harmed: Harmed = unharmed,
+        keep: Keep | None = None,
     ) -> None:
         self._slots, self._limits, self._layouts = slots, limits, Layouts()
-        self._observe, self._tap, self._watch = observe, tap, watch
+        self._observe, self._tap, self._watch, self._keep = observe, tap, watch, keep
         self._is_harmed, self.forget = is_harmed, self._layouts.forget
 
     @np.errstate(all="ignore")  # what overflows is found in the results and refused
@@ -61,6 +65,8 @@ class Predictor:
         self._observe(artifact.name, answer, asked.block.queries.shape[1])
         self._tap(artifact, asked.block, answer)
         self._watch(artifact, asked.block, answer)
+        if self._keep is not None:
+            self._keep(artifact, asked.block, answer, call.caller)
         reference = artifact.reference_id
         of = artifact.name, artifact.version, reference, mode, answer.solvers[0], asked.evidence
         response = replies.head(answer, call) + replies.tail(*of)
@@ -100,6 +106,8 @@ class Predictor:
         for block, answer in answers:
             self._observe(artifact.name, answer, request.query_count)
             self._watch(artifact, block, answer)
+            if self._keep is not None:
+                self._keep(artifact, block, answer, call.caller)
         return response.SerializeToString()
 
     @np.errstate(all="ignore")

@@ -13,6 +13,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from service.admin_port import AdminPort
 from service.core import Predictor
 from service.counting import counted_stream, counted_unary
 from service.errors import STATUS, answered
@@ -23,6 +24,9 @@ from service.metrics import RejectionCollector, ServiceCollector, ShadowCollecto
 from service.metrics_port import MetricsPort
 from service.monitors import Monitors, watched
 from service.pools import Pools, on_pool
+from service.replica import SERVICE as REPLICA
+from service.replica import Replica
+from service.reservoir import reservoir_of
 from service.settings import Settings
 from service.shadow import Shadow
 from service.slot import Served, Slots
@@ -32,6 +36,8 @@ from service.store_watch import StoreWatch
 from service.stream import Streams
 from service.swap_metrics import SwapCollector, SwapTally
 from service.tally import MethodTally, PromptTally, RejectionTally
+from service.tenants import admit
+from service.tokens import Tokens
 from service.validate import Limits
 
 log = logging.getLogger("sonoba")
@@ -68,21 +74,23 @@ class Server:
         self._shadow = Shadow(self._slots, settings.shadow_share)
         self._monitors = Monitors(self._slots, settings)
         self._prompts, swaps = PromptTally(self._slots.names()), SwapTally()
+        self._rejections, self._reservoir = RejectionTally(STATUS), reservoir_of(settings)
+        self._admit = None if self._reservoir is None else admit
         self.installed = self._follower(first, swaps)
         tallies = {name: MethodTally("unary", SERVICE, name) for name in UNARY}
         tallies[STREAM] = MethodTally("bidi_stream", SERVICE, STREAM)
         self._status = self._told(list(tallies.values()))
         self._predictor = self._answering()
+        self._admin = self._administered()
         self._register(list(tallies.values()), swaps)
-        seconds = settings.default_deadline_seconds
-        streams = settings.max_streams, settings.stream_seconds, seconds
-        self._streams = Streams(self._predictor, *streams)
+        seconds = settings.stream_seconds, settings.default_deadline_seconds
+        self._streams = Streams(self._predictor, settings.max_streams, *seconds, self._admit)
         self._pools = Pools(settings.threads, settings.max_streams)
         self._grpc = self._build(self._predictor, tallies)
         self._health = Health(self._grpc, self._pools.admin)
         self._background = self._threads(first)
         self._metrics: MetricsPort | None = None
-        self.grpc_port = self.metrics_port = 0
+        self.grpc_port = self.metrics_port = self.admin_port = 0
         self.described = _described(self._slots.names(), settings.default_model)
 
     def _follower(self, first: First, swaps: SwapTally) -> Installed:
@@ -111,11 +119,24 @@ class Server:
             self._shadow.offer,
             self._monitors.watching.offer,
             self._status.is_harmed,
+            None if self._reservoir is None else self._reservoir.offer,
         )
+
+    def _administered(self) -> AdminPort | None:
+        """Return the administrators' port; without a token there is none."""
+        settings = self._settings
+        if settings.admin_token_file is None:
+            return None
+        replica = Replica(self.installed, self._reservoir, settings.max_message_bytes)
+        tokens, count = Tokens(settings.admin_token_file), self._rejections.count
+        return AdminPort(settings, tokens, REPLICA, replica.handlers(), count)
 
     def _register(self, calls: list[MethodTally], swaps: SwapTally) -> None:
         """Let everybody who counts be asked for metrics."""
+        if self._admin is not None:
+            calls = [*calls, *self._admin.tallies.values()]
         self.registry.register(ServiceCollector(calls, self._prompts, self._slots))
+        self.registry.register(RejectionCollector(self._rejections))
         self.registry.register(ShadowCollector(self._shadow, self._monitors.reference_id))
         self.registry.register(self._monitors.collector)
         self.registry.register(SwapCollector(swaps))
@@ -123,6 +144,8 @@ class Server:
     def _threads(self, first: First) -> list[Background]:
         """Return what works beside the calls."""
         found: list[Background] = [self._shadow, self._monitors.watching, self._status.trend]
+        if self._reservoir is not None:
+            found.append(self._reservoir)
         if first.refresh is not None:
             seconds = self._settings.store_poll_seconds
             found.append(StoreWatch(first.refresh, self.installed.follow, seconds))
@@ -142,12 +165,10 @@ class Server:
 
     def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> grpc.Server:
         server = grpc.server(self._pools.predict, options=_options(self._settings))
-        seconds = self._settings.default_deadline_seconds
-        rejections = RejectionTally(STATUS)
-        self.registry.register(RejectionCollector(rejections))
+        more = self._settings.default_deadline_seconds, self._rejections.count, self._admit
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
         for name, method in UNARY.items():
-            behaviour = answered(method.__get__(predictor), seconds, rejections.count)
+            behaviour = answered(method.__get__(predictor), *more)
             counted = counted_unary(behaviour, tallies[name])
             handlers[name] = grpc.unary_unary_rpc_method_handler(counted)
         counted = counted_stream(self._streams.predict_stream, tallies[STREAM])
@@ -178,6 +199,8 @@ class Server:
             sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
             raise StartError(f"{sentence} ({error.strerror})") from None
         self.metrics_port = self._metrics.number
+        if self._admin is not None:
+            self.admin_port = self._admin.start()
         for thread in self._background:
             thread.start()
         gc.collect()
@@ -192,6 +215,8 @@ class Server:
         threading.Event().wait(lame_duck_seconds)
         self._streams.drain()
         self._grpc.stop(self._settings.drain_seconds).wait()
+        if self._admin is not None:
+            self._admin.stop(self._settings.drain_seconds)
         self._pools.shut_down()
         for thread in reversed(self._background):
             thread.stop()
