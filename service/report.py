@@ -173,7 +173,7 @@ def write(report: Report, folder: Path) -> None:
 
 def read(folder: Path, evaluation: str) -> Report:
     """Return a report by its id; `ReportError` for no such id, none kept or a damaged file."""
-    raw = _kept(folder, evaluation, "json")
+    raw = read_file(folder, evaluation, "json")
     try:
         return Report.model_validate_json(raw)
     except ValidationError as error:
@@ -182,9 +182,16 @@ def read(folder: Path, evaluation: str) -> Report:
         raise ReportError(f"report {evaluation}: {place}: {first['msg'].lower()}") from None
 
 
-def read_page(folder: Path, evaluation: str) -> str:
-    """Return the kept page of a report; `ReportError` for no such id or none kept."""
-    return _kept(folder, evaluation, "html").decode()
+def read_file(folder: Path, evaluation: str, ending: str) -> bytes:
+    """Return a kept file as it is, by its ending: html or json; `ReportError` as of `read`."""
+    if not EVALUATION.fullmatch(evaluation):
+        raise ReportError(f"expected the id of an evaluation, got {evaluation[:80]!r}")
+    try:
+        return (folder / f"{evaluation}.{ending}").read_bytes()
+    except FileNotFoundError:
+        raise ReportError(f"report {evaluation}: there is none, or it is kept no longer") from None
+    except OSError as error:
+        raise ReportError(f"report {evaluation}: {error.strerror or 'cannot be read'}") from None
 
 
 def listed(folder: Path, model: str = "") -> list[Listed]:
@@ -194,8 +201,8 @@ def listed(folder: Path, model: str = "") -> list[Listed]:
     return sorted(heads, key=lambda one: (one.asked, one.evaluation), reverse=True)
 
 
-def latest(folder: Path, model: str) -> str | None:
-    """Return the id of a model's newest report; None where there is none."""
+def latest(folder: Path, model: str = "") -> str | None:
+    """Return the id of the newest report, of one model or of all; None where there is none."""
     return next((one.evaluation for one in listed(folder, model)), None)
 
 
@@ -216,18 +223,6 @@ def prune(
         (folder / f"{evaluation}.html").unlink(missing_ok=True)
         (folder / f"{evaluation}.json").unlink(missing_ok=True)
     return gone
-
-
-def _kept(folder: Path, evaluation: str, ending: str) -> bytes:
-    """Return a file of a report; an id that is none reaches no file."""
-    if not EVALUATION.fullmatch(evaluation):
-        raise ReportError(f"expected the id of an evaluation, got {evaluation[:80]!r}")
-    try:
-        return (folder / f"{evaluation}.{ending}").read_bytes()
-    except FileNotFoundError:
-        raise ReportError(f"report {evaluation}: there is none, or it is kept no longer") from None
-    except OSError as error:
-        raise ReportError(f"report {evaluation}: {error.strerror or 'cannot be read'}") from None
 
 
 def _head(path: Path) -> Listed | None:
