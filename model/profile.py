@@ -6,6 +6,7 @@ A prompt that is not of the profile's kind goes down a ladder, and `mode` says w
 
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,27 @@ class ProfileModel:
     def parameters(self) -> ProfileParameters:
         """What was learnt."""
         return self._parameters
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What intervals rest on."""
+        return self._calibration
+
+    @property
+    def doubts(self) -> DoubtLimits | None:
+        """From where prompts look strange."""
+        return self._doubts
+
+    def renewed(self, parameters: ProfileParameters, calibration: Calibration | None) -> Self:
+        """Return a model that differs in what was learnt, and in nothing else."""
+        return type(self)(
+            parameters,
+            fallback=self._fallback,
+            correction_bound=self._bound,
+            calibration=calibration,
+            doubts=self._doubts,
+            no_better_than_mean=tuple(self._no_better),
+        )
 
     @property
     def feature_count(self) -> int:
