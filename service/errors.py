@@ -36,11 +36,24 @@ STATUS = {
     "UNSUPPORTED_OPTION": grpc.StatusCode.UNIMPLEMENTED,
     "MODEL_NOT_FOUND": grpc.StatusCode.NOT_FOUND,
     "VERSION_NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "EVALUATION_NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "CONFLICT": grpc.StatusCode.ABORTED,
+    "COOL_DOWN": grpc.StatusCode.FAILED_PRECONDITION,
+    "NOT_APPROVED": grpc.StatusCode.FAILED_PRECONDITION,
+    "VERSION_REFUSED": grpc.StatusCode.FAILED_PRECONDITION,
+    "STANDING_BY": grpc.StatusCode.UNAVAILABLE,
+    "STORE_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "EXPIRED": grpc.StatusCode.DEADLINE_EXCEEDED,
     "DRAINING": grpc.StatusCode.UNAVAILABLE,
     "INTERNAL": grpc.StatusCode.INTERNAL,
 }
+FOUND = {
+    "MODEL_NOT_FOUND": "model",
+    "VERSION_NOT_FOUND": "model version",
+    "EVALUATION_NOT_FOUND": "evaluation",
+}
+"""What was looked for, by reason."""
 RETRY_SECONDS = {"OVERLOADED": 0.1, "DRAINING": 0.05}
 
 Handler = Callable[[bytes, Call], bytes]
@@ -87,7 +100,7 @@ def _details(refusal: Refusal) -> list[Message]:
         )
         return [failure]
     if code is grpc.StatusCode.NOT_FOUND:
-        kind = "model" if refusal.reason == "MODEL_NOT_FOUND" else "model version"
+        kind = FOUND[refusal.reason]
         details.append(
             error_details_pb2.ResourceInfo(resource_type=kind, description=refusal.sentence)
         )
