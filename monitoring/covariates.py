@@ -188,13 +188,13 @@ def _whitening(prompts: Sequence[Array]) -> tuple[Array, Array, Array]:
         raise ValueError("prompts: expected a feature that varies, got constants alone")
     varies = deviation > 0.0  # (d,)
     u = (rows[:, varies] - mean[varies]) / deviation[varies]  # (N, v)
-    directions = _directions(u.T @ u / len(u))  # (v, r)
-    whitening = np.zeros((len(mean), directions.shape[1]))  # (d, r)
-    whitening[varies] = directions / deviation[varies, None]
+    found = directions(u.T @ u / len(u))  # (v, r)
+    whitening = np.zeros((len(mean), found.shape[1]))  # (d, r)
+    whitening[varies] = found / deviation[varies, None]
     return mean, deviation, whitening
 
 
-def _directions(correlation: Array) -> Array:
+def directions(correlation: Array) -> Array:
     """Return the whitening (v, r) of features (v,) of unit variance.
 
     Turned away from the eigenvectors, to the features where no direction is dropped: these gather
@@ -206,8 +206,8 @@ def _directions(correlation: Array) -> Array:
     basis, r = vectors[:, kept], int(kept.sum())  # (v, r)
     any_turn = np.linalg.qr(np.random.default_rng(0).normal(size=(r, r)))[0]  # (r, r)
     turn = basis.T if kept.all() else any_turn  # (r, r)
-    directions: Array = basis / np.sqrt(values[kept]) @ turn
-    return directions
+    found: Array = basis / np.sqrt(values[kept]) @ turn
+    return found
 
 
 def _variances(values: Array, counts: Array, own: Array) -> tuple[Array, Array]:
