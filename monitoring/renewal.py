@@ -1,0 +1,73 @@
+"""The reference of a recalibrated version: what is normal stays, where covariates lie is new.
+
+Errors are held to the reference of pretraining for ever: its baselines, κ, window and the line of
+COMBO are the owner's and are not rebased. The law of the covariates and the moments that causes are
+read from are those of the window the version was made for, or its first look would call them moved.
+What sums do not tell, the tails and how the second moments of prompts vary, stays as it was.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.attribution import Sums
+from monitoring.covariates import Normal, directions, upper
+from monitoring.reference import Reference
+
+Array = NDArray[np.float64]
+
+CONSTANT = 1e-14  # of a feature's mean: what rounding makes of a constant
+
+
+def renewed_reference(
+    old: Reference, scene: Sums, mean: Array, between: Array, within: Array, length: float
+) -> Reference:
+    """Return the reference of a version that answers other covariates.
+
+    scene are the moments of the window in the version's own working coordinates; mean (d,), between
+    (d, d), the covariance of prompts' means, and within (d, d), that of rows about them (divisor
+    M), are natural; length is M. ValueError where no feature varies.
+    """
+    normal = renewed_normal(old.normal, mean, between, within, length)
+    return replace(old, scene=scene, normal=normal)
+
+
+def renewed_normal(
+    old: Normal, mean: Array, between: Array, within: Array, length: float
+) -> Normal:
+    """Return the law of covariates of a window, the rest as it was."""
+    total = between + within  # (d, d)
+    deviation = np.sqrt(np.maximum(np.diag(total), 0.0))  # (d,)
+    deviation[deviation <= CONSTANT * np.abs(mean)] = 0.0
+    varies = deviation > 0.0  # (d,)
+    if not varies.any():
+        raise ValueError("covariates: expected a feature that varies, got constants alone")
+    unit = deviation[varies]  # (v,)
+    turned = directions(total[np.ix_(varies, varies)] / np.outer(unit, unit))  # (v, r)
+    W = np.zeros((len(mean), turned.shape[1]))  # (d, r)
+    W[varies] = turned / unit[:, None]
+    own = np.maximum(np.diag(W.T @ within @ W) * length / (length - 1.0), 0.0)  # (r,)
+    apart = np.maximum(np.diag(W.T @ between @ W) - own / length, 0.0)  # (r,)
+    r = W.shape[1]
+    kept = _moments(old, r)
+    return replace(
+        old,
+        mean=mean,
+        deviation=deviation,
+        whitening=W,
+        second_moment=upper(W.T @ total @ W),
+        mean_between=apart,
+        mean_within=own,
+        tail_radius=old.tail_radius * r / len(old.mean_between),
+        moment_between=kept[0],
+        moment_within=kept[1],
+    )
+
+
+def _moments(old: Normal, direction_count: int) -> tuple[Array, Array]:
+    """Return how second moments of prompts vary (t,); normal rows where directions came or went."""
+    if direction_count == len(old.mean_between):
+        return old.moment_between, old.moment_within
+    within = upper(1.0 + np.eye(direction_count))  # (t,) of products of independent normals
+    return np.zeros_like(within), within
