@@ -148,7 +148,7 @@ class Replicas:
 
     def _method(
         self, place: str, name: str, response: type[Response]
-    ) -> grpc.UnaryUnaryMultiCallable[Message, Response]:
+    ) -> "grpc.UnaryUnaryMultiCallable[Message, Response]":
         return self._channel(place).unary_unary(
             f"/{SERVICE}/{name}",
             request_serializer=lambda message: message.SerializeToString(),

@@ -49,7 +49,7 @@ def delete(tenant: str, replicas: str, token_file: Path, reason: str) -> None:
     failed = []
     for one in told:
         if isinstance(one, Deleted):
-            click.echo(f"{one.replica}  deleted {one.prompt_count} prompts")
+            click.echo(f"{one.replica}  prompts deleted: {one.prompt_count}")
         else:
             click.echo(f"{one.replica}  FAILED: {one.sentence}")
             failed.append(one.replica)
