@@ -1,13 +1,34 @@
 """A store at a URL, copied to where servers read: whole versions first, then what names them.
 
 A folder is read where it is. Any other URL that fsspec knows is copied into a cache of the same
-layout, so that whoever reads the cache never finds a pointer to something incomplete (ADR 0015).
+layout, so that whoever reads the cache never finds a pointer to something incomplete, and what is
+there stays while the URL cannot be reached (docs/adr/0015, docs/store.md).
 """
 
+import hashlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-from model.store import Store
+from pydantic import BaseModel, ValidationError
+
+from model.last_evaluation import LastEvaluation
+from model.manifest import NAME
+from model.store import TOLD, Store
+from model.store_pointer import CURRENT, Pointer
+from model.version_folder import (
+    LARGEST_MANIFEST_BYTES,
+    LARGEST_WEIGHTS_BYTES,
+    MANIFEST,
+    WEIGHTS,
+    StoreError,
+)
+from service.store_cache import StoreCache
+
+FILES = {MANIFEST: LARGEST_MANIFEST_BYTES, WEIGHTS: LARGEST_WEIGHTS_BYTES}
+LARGEST_POINTER_BYTES = 64 * 2**10
+Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
 class MirrorError(Exception):
@@ -25,13 +46,141 @@ class StoreSource(Protocol):
         """Bring the store up to date and return it.
 
         Raises `MirrorError` where that did not fully succeed: what could be copied is there then,
-        and of everything else what was there before.
+        and of everything else what was there before. It may wait for a network; one thread only.
         """
 
 
 def open_source(setting: str, cache: Path) -> StoreSource:
     """Return the store of a setting: a folder, or a URL that is copied into the cache.
 
-    Raises `MirrorError` where fsspec or the URL's driver is missing; nothing is copied yet.
+    Raises `MirrorError` where fsspec or the URL's driver is missing; nothing is copied yet. Each
+    URL has a place of its own in the cache.
     """
-    raise NotImplementedError
+    if "://" not in setting:
+        return _Folder(Store(Path(setting)))
+    place = hashlib.sha256(setting.encode()).hexdigest()[:12]
+    return _Mirror(_Remote(setting), StoreCache(cache / place))
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    store: Store
+
+    def refresh(self) -> Store:
+        if not self.store.folder.is_dir():
+            raise MirrorError(f"store: {self.store.folder}: expected a folder, got none")
+        return self.store
+
+
+class _Remote:
+    """What is at a URL; whatever its driver raises becomes a sentence without credentials."""
+
+    def __init__(self, url: str) -> None:
+        self._shown = re.sub(r"//[^/@]*@", "//", url)
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError:
+            sentence = "a URL needs the extra `stores`: pip install 'sonoba-server[stores]'"
+            raise MirrorError(f"store: {self._shown}: {sentence}") from None
+        try:
+            self._files, self._root = url_to_fs(url)
+        except Exception as error:  # an unknown protocol, a driver that is not installed, …
+            raise self.fault(error) from None
+
+    def names(self) -> list[str]:
+        """Return the names of folders, which may be models."""
+        try:
+            self._files.invalidate_cache()  # drivers remember listings
+            found: list[dict[str, Any]] = self._files.ls(self._root, detail=True)
+        except FileNotFoundError:
+            raise MirrorError(f"store: {self._shown}: there is nothing there") from None
+        except Exception as error:  # drivers raise what they like
+            raise self.fault(error) from None
+        folders = [one["name"] for one in found if one["type"] == "directory"]
+        names = [str(name).rstrip("/").rpartition("/")[2] for name in folders]
+        return sorted(name for name in names if re.fullmatch(NAME, name))
+
+    def read(self, path: str, most_bytes: int) -> bytes | None:
+        """Return a file's bytes, None where there is none; one too large is not read whole."""
+        try:
+            content: bytes = self._files.cat_file(f"{self._root}/{path}", 0, most_bytes + 1)
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # drivers raise what they like
+            raise self.fault(error) from None
+        if len(content) > most_bytes:
+            raise MirrorError(f"{path}: expected at most {most_bytes} bytes, got more")
+        return content
+
+    def fault(self, error: Exception) -> MirrorError:
+        """Return what a driver raised as a sentence."""
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        reason = re.sub(r"//[^/@\s]*@", "//", reason)
+        return MirrorError(f"store: {self._shown}: cannot be read: {reason}")
+
+
+class _Mirror:
+    """Copies a remote store into a cache."""
+
+    def __init__(self, remote: _Remote, cache: StoreCache) -> None:
+        self._remote, self._cache = remote, cache
+
+    @property
+    def store(self) -> Store:
+        return self._cache.store
+
+    def refresh(self) -> Store:
+        faults = []
+        for name in self._remote.names():
+            try:
+                faults += self._copy(name)
+            except MirrorError as error:
+                faults.append(str(error))
+            except StoreError as error:
+                faults.append(f"cache: {error}")
+        if faults:
+            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+            raise MirrorError(faults[0] + more)
+        return self.store
+
+    def _copy(self, name: str) -> list[str]:
+        """Copy one model; return what of it could not be copied and is not needed to answer."""
+        raw = self._remote.read(f"{name}/{CURRENT}", LARGEST_POINTER_BYTES)
+        if raw is None:
+            return []  # nothing is in force yet
+        pointer = _parsed(Pointer, raw, f"{name}/{CURRENT}")
+        self._copy_version(name, pointer.version)
+        faults = []
+        for role in ("previous", "candidate"):
+            try:
+                self._copy_version(name, getattr(pointer, role))
+            except MirrorError as error:
+                faults.append(f"{role}: {error}")
+                pointer = pointer.model_copy(update={role: ""})
+        told = self._remote.read(f"{name}/{TOLD}", LARGEST_POINTER_BYTES)
+        if told is not None:
+            _parsed(LastEvaluation, told, f"{name}/{TOLD}")
+        self._cache.publish(name, pointer, told)
+        return faults
+
+    def _copy_version(self, name: str, version: str) -> None:
+        if not version or self._cache.has(name, version):
+            return
+        files = {}
+        for file, most_bytes in FILES.items():
+            content = self._remote.read(f"{name}/versions/{version}/{file}", most_bytes)
+            if content is None:
+                raise MirrorError(f"{name}/{version}: {file}: not there yet")
+            files[file] = content
+        try:
+            self._cache.add(name, version, files)
+        except StoreError as error:
+            raise MirrorError(str(error)) from None
+
+
+def _parsed(kind: type[Parsed], raw: bytes, place: str) -> Parsed:
+    try:
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise MirrorError(f"{place}: {first['msg']}") from None
