@@ -53,7 +53,7 @@ class Settings(BaseModel):
     reservoir_prompts: Annotated[int, Field(ge=1, le=2000)] = 2000
     """Most prompts kept, in memory only."""
     reservoir_tenant_share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Largest share of the kept prompts that may be one tenant's where several opted in."""
+    """Largest share of these places that one tenant may take where several have prompts."""
     reservoir_seconds: Annotated[float, Field(gt=0, le=86_400)] = 86_400.0
     """Age at which a kept prompt is deleted."""
     webhook_port: Port = 8085
