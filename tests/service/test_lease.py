@@ -67,7 +67,8 @@ def test_a_lock_whose_file_was_deleted_or_replaced_is_none(path):
 def test_a_program_that_is_started_meanwhile_does_not_keep_it(path):
     lease = Lease(path)
     lease.take()
-    started = child("sys.stdin.read()", stdin=-1, close_fds=False)
+    started = child("print(1, flush=True)\nsys.stdin.read()", stdin=-1, close_fds=False)
+    started.stdout.readline()  # until then it has what this process had open
     lease.release()
 
     assert Lease(path).take()
