@@ -117,7 +117,7 @@ def _told(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
 
 
 def _repaired(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
-    """Step 6, before 5: a recalibrated model errs less; whether it errs as little as it should is `rel`."""
+    """Step 6, before 5: a recalibrated model errs less, and perhaps as little as it should."""
     if numbers.gain is None and cause is Signature.HEAVY_TAILS:
         return None  # their sums are a few rows, and tell no gain
     if not _helps(numbers, limits.gain_min, limits):

@@ -5,10 +5,17 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from model.estimator import Estimating
+from model.prompt import Block
 from model.window import Window
-from monitoring.evidence import Evidence, units
-from monitoring.reference import Reference
+from monitoring.evidence import OTHERS, Evidence, units, unpacked
+from monitoring.observation import observe
+from monitoring.reference import Inflations, Reference
 from monitoring.ridge_sums import ridge_scale
+from monitoring.seen import Seen
+from monitoring.summing import Batch, Judged
+from monitoring.watch import DIRECTIONS_MAX
+from service.seen import seen
 
 Array = NDArray[np.float64]
 
@@ -46,3 +53,32 @@ def _window(part: Evidence, reference: Reference) -> Window:
         feature_between=between * square,
         feature_within=part.z_scatters / n * square,
     )
+
+
+def evidence_of(
+    model: Estimating, blocks: Iterable[Block], reference: Reference
+) -> tuple[Evidence, ...]:
+    """Return the sums of prompts that a model answers itself, as its monitor would make them.
+
+    What the gate is read from is not in them.
+    """
+    found: dict[tuple[float, int], Evidence] = {}
+    for block in blocks:
+        looked = seen(model, block)
+        if looked is None:
+            continue
+        part = _evidence(looked, reference)
+        key = part.length, len(part.scene.means)
+        found[key] = found[key].joined(part) if key in found else part
+    return tuple(found[key] for key in sorted(found))
+
+
+def _evidence(looked: Seen, reference: Reference) -> Evidence:
+    B = len(looked.served.gram)
+    unknown = np.full((B, 2), np.nan)  # (B, 2)
+    over = Inflations(unknown, unknown, np.zeros((B, 2)))
+    directions = np.zeros((B, min(reference.basis.shape[1], DIRECTIONS_MAX)))  # (B, D)
+    others = np.full((B, len(OTHERS)), np.nan)  # (B, 6)
+    numbers = observe(looked.served)
+    batch = Batch(reference, Judged(looked, numbers, over, others, directions, np.ones(B)))
+    return unpacked(batch.key.length, batch.sizes, batch.sums(0, B))
