@@ -225,6 +225,7 @@ def test_text_from_outside_is_bounded_and_cannot_break_the_file(ledger):
     assert len(found.asked_reason) <= 1024 and len(found.key) < 100
     with pytest.raises(LedgerError, match="detail: expected at most"):
         ledger.record("ana", "READ", detail={"much": "x" * 300_000})
+    assert ledger.record("ana", "READ") == 2  # what was refused left nothing open, and no line
     assert AuditLog(ledger._path).verify().fault == ""
 
 
