@@ -90,8 +90,7 @@ def parse(text: str, source: str) -> BusinessRules:
     except (yaml.YAMLError, RecursionError) as error:
         raise RulesError(f"{source}: expected YAML, got: {str(error)[:200]}") from None
     if not isinstance(content, dict):
-        got = "nothing" if content is None else type(content).__name__
-        raise RulesError(f"{source}: expected a mapping that begins with version: 1, got {got}")
+        raise RulesError(f"{source}: expected a mapping with version: 1, got {_shown(content)}")
     try:
         rules = BusinessRules.model_validate(content)
     except ValidationError as error:
@@ -157,4 +156,12 @@ def _expected(entry: Mapping[str, Any]) -> str:
 
 
 def _shown(value: object) -> str:
-    return "nothing" if value is None else reprlib.repr(value)  # of an alias's bomb only so much
+    """Return what stands in the file, briefly: an alias can make a small file's list endless."""
+    match value:
+        case None:
+            return "nothing"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+    return reprlib.repr(value)
