@@ -6,14 +6,15 @@ E[S²] for every length: E[S²_M] = (1-1/M) Ū + (1/M) F̄ (docs/model.md). That
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-CONDITION_MAX = 1e10  # above, rounding decides the weights
 ROUNDING = 1e-9  # of the largest entry
+SMALLEST_SHARE = 1e-8  # of the most varied direction: what varies less carries no signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,7 @@ class EmpiricalSums:
     fourth: Array  # (d, d) F̄
     noise_variance: float = 0.0  # σ²
     task_variance: float = 1.0  # τ²
-    _square: Array = field(init=False, repr=False, compare=False)  # (d, d) E[S²] of long prompts
-    _ridge: float = field(init=False, repr=False, compare=False)  # where features repeat others
+    _whitened: "_Whitened" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_square("products", self.products)
@@ -67,13 +67,10 @@ class EmpiricalSums:
             check_moment(name, getattr(self, name))
         if not len(self.mean) == len(self.products) == len(self.fourth):
             raise ValueError("mean, products, fourth: expected one shape, got several")
-        _check_variances(self.noise_variance, self.task_variance)
-        object.__setattr__(self, "_square", _at_least(self.products, self.mean @ self.mean))
         if not self.mean.any():
             raise ValueError("mean: expected features that vary, got none")
-        ends = [_equilibrated(self._expected_square(length))[0] for length in (1, np.inf)]
-        worst = max(float(np.linalg.cond(end)) for end in ends)  # other lengths lie between
-        object.__setattr__(self, "_ridge", 0.0 if worst < CONDITION_MAX else 1.0 / CONDITION_MAX)
+        _check_variances(self.noise_variance, self.task_variance)
+        object.__setattr__(self, "_whitened", _whitened(self.mean, self.products, self.fourth))
 
     @property
     def feature_count(self) -> int:
@@ -81,17 +78,45 @@ class EmpiricalSums:
         return len(self.mean)
 
     def weights(self, length: int) -> Array:
-        """Return A_M (d, d), the optimal weights for prompts of `length` examples."""
-        scaled, unit = _equilibrated(self._expected_square(length))  # (d, d), (d,)
-        np.fill_diagonal(scaled, 1.0 + self._ridge)
-        solved = np.linalg.solve(scaled, self.mean / unit[:, None])  # (d, d)
-        A: Array = (solved / unit[:, None]).T  # (d, d)
+        """Return A_M (d, d), the optimal weights for prompts of `length` examples.
+
+        With E[S] = V diag(λ) Vᵀ, A = V X⁻¹ diag(1/λ) Vᵀ, where X is E[S²_M] + σ²/(τ²M) E[S] over λ
+        on both sides: no power of a large eigenvalue stands beside one of a small.
+        """
+        values, vectors, products, fourth = self._whitened
+        noise = np.diag(self.noise_variance / self.task_variance / values)  # (r, r)
+        square = products + (fourth - products + noise) / length  # (r, r) X
+        A: Array = vectors @ np.linalg.solve(square, vectors.T / values[:, None])  # (d, d)
         return A
 
-    def _expected_square(self, length: float) -> Array:
-        """Return E[S²_M] + σ²/(τ²M) E[S] (d, d)."""
-        noise = self.noise_variance / self.task_variance * self.mean  # (d, d)
-        return self._square + (self.fourth - self._square + noise) / length
+
+class _Whitened(NamedTuple):
+    """Sums in the eigenvectors of E[S] that vary, over its eigenvalues on both sides."""
+
+    values: Array  # (r,) λ
+    vectors: Array  # (d, r) V
+    products: Array  # (r, r)
+    fourth: Array  # (r, r)
+
+
+def _whitened(mean: Array, products: Array, fourth: Array) -> _Whitened:
+    """Return the sums whitened, Ū lifted to what no law falls below: E[S²] ⪰ E[S]², whitened I.
+
+    Ū of a few prompts does, and in prompts much longer than those recorded it is all that counts:
+    as it is, the excess error there would be up to twice as large.
+    """
+    values, vectors = np.linalg.eigh(mean)  # (d,), (d, d)
+    varies = values > SMALLEST_SHARE * values[-1]  # (d,)
+    values, vectors = values[varies], vectors[:, varies]  # (r,), (d, r)
+    unit = np.outer(values, values)  # (r, r)
+    square, basis = np.linalg.eigh(_symmetric(vectors.T @ products @ vectors / unit))
+    lifted = (basis * np.maximum(square, 1.0)) @ basis.T  # (r, r)
+    return _Whitened(values, vectors, lifted, _symmetric(vectors.T @ fourth @ vectors / unit))
+
+
+def _symmetric(matrix: Array) -> Array:
+    half: Array = (matrix + matrix.T) / 2.0
+    return half
 
 
 def _check_variances(noise: float, task: float) -> None:
@@ -114,26 +139,3 @@ def _check_square(name: str, matrix: Array) -> None:
         raise ValueError(f"{name}: expected finite numbers, got others")
     if not np.allclose(matrix, matrix.T, rtol=ROUNDING, atol=ROUNDING * np.abs(matrix).max()):
         raise ValueError(f"{name}: expected a symmetric matrix, got another one")
-
-
-def _at_least(square: Array, least: Array) -> Array:
-    """Return a sum of squares (d, d) lifted to what it cannot be less than, as matrices compare.
-
-    Of any law E[S²] ⪰ E[S]², but Ū of a few prompts falls below: in prompts much longer than those
-    recorded, where it is all that counts, its weights would err up to twice as much.
-    """
-    excess = square - least  # (d, d)
-    values, vectors = np.linalg.eigh((excess + excess.T) / 2.0)  # (d,), (d, d)
-    lifted: Array = least + (vectors * np.maximum(values, 0.0)) @ vectors.T  # (d, d)
-    return lifted
-
-
-def _equilibrated(square: Array) -> tuple[Array, Array]:
-    """Return a matrix (d, d) of diagonal 1 and its units (d,): S_ij = unit_i scaled_ij unit_j.
-
-    Where a feature does not vary, its row is that of the identity.
-    """
-    diagonal = np.diag(square)  # (d,)
-    varies = diagonal > 0.0  # (d,)
-    unit = np.sqrt(np.where(varies, diagonal, 1.0))  # (d,)
-    return square / (unit[:, None] * unit) + np.diag(np.where(varies, 0.0, 1.0)), unit
