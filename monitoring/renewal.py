@@ -7,6 +7,7 @@ What sums do not tell, the tails and how the second moments of prompts vary, sta
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +21,30 @@ Array = NDArray[np.float64]
 CONSTANT = 1e-14  # of a feature's mean: what rounding makes of a constant
 
 
-def renewed_reference(
-    old: Reference, scene: Sums, mean: Array, between: Array, within: Array, length: float
-) -> Reference:
+class Rows(NamedTuple):
+    """The covariates of a window, natural units."""
+
+    mean: Array  # (d,)
+    between: Array  # (d, d) covariance of prompts' means
+    within: Array  # (d, d) of rows about them, divisor M
+    length: float  # M
+
+
+def renewed_reference(old: Reference, scene: Sums, rows: Rows, excess: float) -> Reference:
     """Return the reference of a version that answers other covariates.
 
-    scene are the moments of the window in the version's own working coordinates; mean (d,), between
-    (d, d), the covariance of prompts' means, and within (d, d), that of rows about them (divisor
-    M), are natural; length is M. ValueError where no feature varies.
+    scene are the moments of the window and excess the expected error above the noise, both as the
+    version itself sees them, in working coordinates. What is left of h₀ beside that excess stands
+    as the noise: with another one, each look would find a rise that no moment explains. ValueError
+    where no feature varies.
     """
-    normal = renewed_normal(old.normal, mean, between, within, length)
-    return replace(old, scene=scene, normal=normal)
+    noise = max(old.baselines.mean("predicted") - excess, 0.0)
+    return replace(old, noise_variance=noise, scene=scene, normal=renewed_normal(old.normal, rows))
 
 
-def renewed_normal(
-    old: Normal, mean: Array, between: Array, within: Array, length: float
-) -> Normal:
+def renewed_normal(old: Normal, rows: Rows) -> Normal:
     """Return the law of covariates of a window, the rest as it was."""
+    mean, between, within, length = rows
     total = between + within  # (d, d)
     deviation = np.sqrt(np.maximum(np.diag(total), 0.0))  # (d,)
     deviation[deviation <= CONSTANT * np.abs(mean)] = 0.0

@@ -30,7 +30,8 @@ from model.window import Window
 from monitoring.attribution import Sums
 from monitoring.evidence import Evidence
 from monitoring.reference import Reference
-from monitoring.renewal import renewed_reference
+from monitoring.renewal import Rows, renewed_reference
+from service.expected import expected_excess
 from service.profile_fit import Fitted
 from service.recalibrated_draft import recalibrated_draft
 
@@ -73,7 +74,8 @@ def recalibrated(
         return _profile(parent, model, windows, parts)
     if isinstance(model, PaperModel):
         made = recalibrated_paper(model, windows)
-        reference = _reference(parent, windows, [(part, None, None) for part in parts])
+        excess = expected_excess(model, made, windows, parent.reference)
+        reference = _reference(parent, windows, [(part, None, None) for part in parts], excess)
         return _layer("recalibrated", parent, made, reference)
     return None
 
@@ -117,8 +119,9 @@ def _profile(
     calibration = _calibration(model.calibration, old, new)
     lengths = [round(part.rows / part.prompts) for part in parts]
     changed = [(part, old.bucket(M), new.bucket(M)) for part, M in zip(parts, lengths, strict=True)]
-    reference = _reference(parent, windows, changed)
     made = model.renewed(new, calibration)
+    excess = expected_excess(model, made, windows, parent.reference)
+    reference = _reference(parent, windows, changed, excess)
     arrays = Fitted(new, calibration, model.doubts, reference).arrays()
     draft = recalibrated_draft(
         parent.manifest, new, reference.normal, reference.id, parent.origin, parent.created
@@ -152,6 +155,7 @@ def _reference(
     parent: Parent,
     windows: Sequence[Window],
     changed: Sequence[tuple[Evidence, BucketParameters | None, BucketParameters | None]],
+    excess: float,
 ) -> Reference:
     """Return the parent's reference on the covariates of the windows; gaps are from the new prior.
 
@@ -170,18 +174,18 @@ def _reference(
         scenes.append(scene)
     if not scenes:
         raise ValueError("prompts: expected some in the reference's coordinates, got none")
+    scene = reduce(Sums.joined, scenes)
+    return renewed_reference(parent.reference, scene, _covariates(windows), excess)
+
+
+def _covariates(windows: Sequence[Window]) -> Rows:
+    """Return the law of the rows of all windows."""
     shares = np.array([one.row_count for one in windows])  # (k,)
-    return renewed_reference(
-        parent.reference, reduce(Sums.joined, scenes), *_covariates(windows, shares / shares.sum())
-    )
-
-
-def _covariates(windows: Sequence[Window], shares: Array) -> tuple[Array, Array, Array, float]:
-    """Return mean (d,), between and within (d, d) of all rows, natural units, and a length."""
+    shares = shares / shares.sum()  # (k,)
     means = np.stack([one.feature_mean for one in windows])  # (k, d)
     mean = shares @ means  # (d,)
     off = means - mean  # (k, d)
     between = np.tensordot(shares, np.stack([one.feature_between for one in windows]), axes=1)
     within = np.tensordot(shares, np.stack([one.feature_within for one in windows]), axes=1)
     length = 1.0 / float(shares @ np.array([1.0 / one.length for one in windows]))
-    return mean, between + (off * shares[:, None]).T @ off, within, length
+    return Rows(mean, between + (off * shares[:, None]).T @ off, within, length)

@@ -10,7 +10,7 @@ and R(A) of `monitoring.regret` for one layer. Both are of the same sums, so the
 little too large: it decides what is worth a proof on live prompts, and is none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,21 +58,39 @@ def expected(
     reference: Reference,
 ) -> Expected:
     """Return what the recalibrated model would save on prompts like those of the windows."""
+    return _compared(_errors(served, recalibrated, windows, reference))
+
+
+def _errors(
+    served: ProfileModel | PaperModel,
+    recalibrated: ProfileModel | PaperModel,
+    windows: Sequence[Window],
+    reference: Reference,
+) -> list[_Errors]:
     if isinstance(served, PaperModel):
         assert isinstance(recalibrated, PaperModel)  # of the same kind, as its maker says
-        found = [_layer_errors(served, recalibrated, one, reference) for one in windows]
-    else:
-        assert isinstance(recalibrated, ProfileModel)
-        found = [
-            _prior_errors(served, recalibrated, one, reference)
-            for one in windows
-            if len(one.tasks) == len(served.prior(round(one.length)).mean)
-        ]
-    return _compared(found)
+        return [_layer_errors(served, recalibrated, one, reference) for one in windows]
+    assert isinstance(recalibrated, ProfileModel)
+    return [
+        _prior_errors(served, recalibrated, one, reference)
+        for one in windows
+        if len(one.tasks) == len(served.prior(round(one.length)).mean)
+    ]
 
 
-def _compared(found: Iterable[_Errors]) -> Expected:
-    found = list(found)
+def expected_excess(
+    served: ProfileModel | PaperModel,
+    recalibrated: ProfileModel | PaperModel,
+    windows: Sequence[Window],
+    reference: Reference,
+) -> float:
+    """Return the recalibrated model's mean error above the noise, working units² as served."""
+    found = _errors(served, recalibrated, windows, reference)
+    counts = [one.prompt_count for one in found]
+    return float(np.average([one.recalibrated for one in found], weights=counts))
+
+
+def _compared(found: list[_Errors]) -> Expected:
     if not found:
         return nothing()
     weights = np.array([one.prompt_count / one.normal for one in found])  # (k,)
