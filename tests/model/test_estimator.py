@@ -17,13 +17,19 @@ from tests.model.profiles import CENTRE, FOUNDATION, SPREAD, D, asked, learnt, s
 COVARIANCE = np.diag(SPREAD**2) + np.outer(SPREAD, SPREAD)  # of rows about a prompt's mean
 SECOND_MOMENT = COVARIANCE + np.outer(CENTRE, CENTRE)
 COORDINATES = ("intercept", "centred", "label-scaled", "scaled")
+LAW = COVARIANCE @ COVARIANCE  # beside it, a law whose prompts differ: its A is not symmetric
+MIXED = COVARIANCE @ np.diag([1.0, 4.0, 2.0]) @ COVARIANCE
 SERVED = {
+    "paper, of sums": PaperModel.from_sums(
+        COVARIANCE, MIXED, 2.0 * LAW + np.trace(COVARIANCE) * COVARIANCE, 12.0, 20.0
+    ),
     "paper": PaperModel(COVARIANCE, 12.0, 20.0),
     "paper, uncentred": PaperModel(SECOND_MOMENT, 12.0, 20.0, centred=False),
     "foundation": FOUNDATION,
     **{coordinates: ProfileModel(learnt(coordinates)) for coordinates in COORDINATES},
 }
 HELD = {  # answered by one pass of the layers whatever the labels are, λ and label units held
+    "paper, of sums": SERVED["paper, of sums"],
     "paper": SERVED["paper"],
     "paper, uncentred": SERVED["paper, uncentred"],
     "foundation": FoundationModel(FOUNDATION.steps, lambda_grid=(0.7,), correction_bound=np.inf),
@@ -34,7 +40,7 @@ HELD = {  # answered by one pass of the layers whatever the labels are, λ and l
 }
 
 
-@pytest.mark.parametrize("name", ["paper", "paper, uncentred", "foundation", *COORDINATES[:2]])
+@pytest.mark.parametrize("name", [*list(SERVED)[:4], *COORDINATES[:2]])
 def test_answers_are_affine_in_the_labels_at_fixed_choices(name):
     (x, y), queries, _ = asked(1, B=6)[0]
     other = y[::-1] + 3.0 * np.sin(np.arange(16.0))
