@@ -13,7 +13,8 @@ from service import codec
 from service.call import Call
 from service.errors import Handler
 from service.installed import Installed, Told
-from service.reservoir import Kept, Reservoir
+from service.kept import Kept
+from service.reservoir import Reservoir
 from service.tenants import checked, is_named
 from sonoba.v1 import replica_pb2 as pb
 

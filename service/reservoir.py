@@ -1,16 +1,15 @@
 """Recent prompts of tenants who opted in, for re-evaluations: in memory, bounded, soon deleted.
 
-A handler only appends to a line; a thread copies what is kept and deletes what is too old. What
-does not fit is decided by `fitting`: the newest prompts matter most, and no tenant (nor one of its
-models) crowds out another.
+A handler only appends to a queue; a thread copies what is kept and deletes what is too old. How
+many come in and which may stay is decided in `service.kept`.
 """
 
 import logging
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from random import sample
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from model.answer import Answer
 from model.checkpoint import Artifact
 from model.prompt import Block, Examples
 from monitoring.repeats import Repeats
+from service.kept import Allowances, Bounds, Kept, Line, fitting
 from service.settings import Settings
 from service.tenants import EVERYBODY
 
@@ -27,41 +27,11 @@ log = logging.getLogger("sonoba")
 
 Array = NDArray[np.float64]
 
-INTERVAL_SECONDS = 0.5  # between two looks at what waits and at what is too old
+INTERVAL_SECONDS = 1.0  # between two looks at what waits and at what is too old
 NUMBERS_MAX = 2**18  # of one prompt, 2 MiB
-BYTES_MAX = 64 * 2**20  # of all that are kept
 WAITING_BLOCKS_MAX = 8192
 WAITING_BYTES_MAX = 16 * 2**20  # of the requests that wait to be copied from
 STOP_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Whose prompts are kept, how many, and for how long."""
-
-    tenants: frozenset[str]
-    prompt_count: int = 2000
-    tenant_share: float = 0.5  # of the places and bytes, where several tenants have prompts
-    age_seconds: float = 86_400.0
-    repeat_seconds: float = 60.0  # a prompt that comes again within is kept once; 0 keeps it
-    byte_count: int = BYTES_MAX
-
-
-class Kept(NamedTuple):
-    """One prompt as it was answered: natural units, the model's column order, copies."""
-
-    tenant: str
-    model: str
-    model_version: str
-    x: Array  # (M, d)
-    y: Array  # (M,)
-    queries: Array  # (Q, d)
-    at_seconds: float  # on the monotonic clock
-
-    @property
-    def byte_count(self) -> int:
-        """How much memory its numbers take."""
-        return self.x.nbytes + self.y.nbytes + self.queries.nbytes
 
 
 class _Waiting(NamedTuple):
@@ -74,6 +44,10 @@ class _Waiting(NamedTuple):
     at_seconds: float
 
 
+_Prompt = tuple[_Waiting, int]
+"""One prompt of a block that waits."""
+
+
 class Reservoir:
     """The kept prompts of one process, and the thread that keeps and deletes them."""
 
@@ -82,8 +56,9 @@ class Reservoir:
         self._is_open = EVERYBODY in bounds.tenants
         self._waiting: deque[_Waiting] = deque(maxlen=WAITING_BLOCKS_MAX)
         self._waiting_bytes = 0
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the three below
         self._kept: list[Kept] = []  # the oldest first
+        self._allowances = Allowances(bounds.prompt_count)
         self._repeats = Repeats(bounds.repeat_seconds) if bounds.repeat_seconds > 0.0 else None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reservoir", daemon=True)
@@ -149,12 +124,18 @@ class Reservoir:
             self._kept = fitting([*self._kept, *new], self._bounds, now)
 
     def _new(self) -> Iterator[Kept]:
-        """Yield copies of what waits."""
+        """Yield copies of what waits and may be kept, the oldest first."""
+        lines: defaultdict[Line, list[_Prompt]] = defaultdict(list)
         self._waiting_bytes = 0
         for _ in range(len(self._waiting)):
-            for one in _copies(self._waiting.popleft()):
-                if self._repeats is None or self._repeats.is_new(_bytes(one), one.at_seconds):
-                    yield one
+            waiting = self._waiting.popleft()
+            lines[waiting.tenant, waiting.artifact.name] += _prompts(waiting)
+        now, drawn = self._clock(), list[_Prompt]()
+        for line, prompts in lines.items():
+            drawn += sample(prompts, self._allowances.take(line, len(prompts), now))
+        for one in map(_copy, sorted(drawn, key=_order)):
+            if self._repeats is None or self._repeats.is_new(_bytes(one), one.at_seconds):
+                yield one
 
     def _run(self) -> None:
         while not self._stopping.wait(INTERVAL_SECONDS):
@@ -179,54 +160,28 @@ def reservoir_of(settings: Settings) -> Reservoir | None:
     )
 
 
-def fitting(prompts: Sequence[Kept], bounds: Bounds, now_seconds: float) -> list[Kept]:
-    """Return the prompts (the oldest first) that may stay.
-
-    Those that are too old go. Of the rest, places are given in rounds: the newest prompt of every
-    tenant's every model, then the second newest of each, and so on while there is room; so it is
-    the oldest of whoever has most that go. With two tenants or more, none gets more than its share.
-    """
-    young = [one for one in prompts if now_seconds - one.at_seconds < bounds.age_seconds]
-    most, most_bytes = bounds.prompt_count, bounds.byte_count
-    has_several = len({one.tenant for one in young}) > 1
-    share = bounds.tenant_share if has_several else 1.0
-    places, place_bytes = max(int(share * most + 1e-9), 1), int(share * most_bytes)
-    counts, sizes, total_bytes = Counter[str](), Counter[str](), 0
-    chosen: list[int] = []
-    for place in _rounds(young):
-        tenant, size = young[place].tenant, young[place].byte_count
-        fits_share = counts[tenant] < places and sizes[tenant] + size <= place_bytes
-        if fits_share and len(chosen) < most and total_bytes + size <= most_bytes:
-            chosen.append(place)
-            counts[tenant] += 1
-            sizes[tenant] += size
-            total_bytes += size
-    return [young[place] for place in sorted(chosen)]
-
-
-def _rounds(prompts: Sequence[Kept]) -> list[int]:
-    """Return the places of prompts by how many newer ones their tenant's model has."""
-    seen = Counter[tuple[str, str]]()
-    ranked: list[tuple[int, int]] = []
-    for place in reversed(range(len(prompts))):
-        line = prompts[place].tenant, prompts[place].model
-        ranked.append((seen[line], -place))
-        seen[line] += 1
-    return [-place for _, place in sorted(ranked)]
-
-
-def _copies(waiting: _Waiting) -> Iterator[Kept]:
-    """Yield the prompts of a block that the model itself answered, small enough to be kept."""
-    artifact, block = waiting.artifact, waiting.block
+def _prompts(waiting: _Waiting) -> list[_Prompt]:
+    """Return the prompts of a block that the model itself answered, small enough to be kept."""
+    own, block = waiting.artifact.model.mode, waiting.block
     assert isinstance(block.context, Examples)  # checked when it was offered
-    x, y, queries = block.context.x, block.context.y, block.queries
-    if x[0].size + queries[0].size > NUMBERS_MAX:
-        return
-    for row, mode in enumerate(waiting.modes):
-        if mode == artifact.model.mode:
-            numbers = np.array(x[row]), np.array(y[row]), np.array(queries[row])  # copies
-            names = waiting.tenant, artifact.name, artifact.version
-            yield Kept(*names, *numbers, waiting.at_seconds)
+    if block.context.x[0].size + block.queries[0].size > NUMBERS_MAX:
+        return []
+    return [(waiting, row) for row, mode in enumerate(waiting.modes) if mode == own]
+
+
+def _order(prompt: _Prompt) -> tuple[float, int]:
+    waiting, row = prompt
+    return waiting.at_seconds, row
+
+
+def _copy(prompt: _Prompt) -> Kept:
+    """Return a prompt with numbers of its own."""
+    waiting, row = prompt
+    artifact, block = waiting.artifact, waiting.block
+    assert isinstance(block.context, Examples)
+    x, y = np.array(block.context.x[row]), np.array(block.context.y[row])  # (M, d), (M,)
+    names = waiting.tenant, artifact.name, artifact.version
+    return Kept(*names, x, y, np.array(block.queries[row]), waiting.at_seconds)
 
 
 def _bytes(kept: Kept) -> tuple[bytes, ...]:

@@ -12,7 +12,8 @@ from model.answer import Mode
 from model.checkpoint import FOUNDATION_FILE, load
 from model.moments import Sums
 from model.prompt import Block, Examples
-from service.reservoir import Bounds, Kept, Reservoir, fitting, reservoir_of
+from service.kept import SPAN_SECONDS, Bounds, Kept, fitting
+from service.reservoir import Reservoir, reservoir_of
 from service.settings import Settings
 
 FOUNDATION = load(FOUNDATION_FILE)
@@ -180,6 +181,40 @@ def test_deletion_takes_all_of_a_tenant_at_once(clock):
     assert reservoir.delete(SHOP) == 4
     assert [one.tenant for one in kept(reservoir)] == [BANK, BANK]
     assert reservoir.delete(SHOP) == 0
+
+
+def test_however_busy_a_server_is_its_prompts_reach_back_minutes(clock):
+    """Alone a tenant would reach back five; of two, each has half of the places."""
+    reservoir = Reservoir(Bounds(BOTH, prompt_count=50, repeat_seconds=0.0), clock)
+    block = block_of(0, B=20)
+    for _ in range(600):
+        offer(reservoir, block)
+        offer(reservoir, block_of(0), BANK)
+        clock.now += 1.0
+        reservoir.look()
+
+    for tenant in (SHOP, BANK):
+        ages = [reservoir.age_seconds(one) for one in kept(reservoir) if one.tenant == tenant]
+        assert len(ages) == 25  # half of the places each, though one sends twenty times as many
+        assert ages == sorted(ages)
+        assert 0.45 * SPAN_SECONDS < ages[-1] < 0.55 * SPAN_SECONDS
+        assert max(np.diff(ages)) < 10.0
+
+
+def test_what_comes_in_is_drawn_fairly_from_what_came(clock):
+    reservoir = Reservoir(Bounds(BOTH, prompt_count=300, repeat_seconds=0.0), clock)
+    block = block_of(0, B=100)
+    places = {row.tobytes(): place for place, row in enumerate(block.context.x)}
+    counts = np.zeros(100)
+    for _ in range(1000):
+        offer(reservoir, block)
+        clock.now += 1.0
+        for one in kept(reservoir, age=1.5):
+            counts[places[one.x.tobytes()]] += 1
+
+    assert counts.sum() > 1000
+    expected = counts.sum() / 100
+    assert ((counts - expected) ** 2).sum() / expected < 160  # chi-square, 99 degrees: p < 1e-4
 
 
 def test_what_is_too_old_goes(clock):
