@@ -6,6 +6,7 @@ there stays while the URL cannot be reached (docs/adr/0015, docs/store.md).
 """
 
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,15 @@ from model.version_folder import (
 )
 from service.store_cache import StoreCache
 
+log = logging.getLogger("sonoba")
+
 FILES = {MANIFEST: LARGEST_MANIFEST_BYTES, WEIGHTS: LARGEST_WEIGHTS_BYTES}
 LARGEST_POINTER_BYTES = 64 * 2**10
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
-class MirrorError(Exception):
-    """A store that could not be brought up to date, in one sentence; `store` is still good."""
+class MirrorError(StoreError):
+    """A store that cannot be reached, in one sentence; what was copied of it is still good."""
 
 
 class StoreSource(Protocol):
@@ -43,10 +46,10 @@ class StoreSource(Protocol):
         """The store as it was last brought up to date; it never blocks."""
 
     def refresh(self) -> Store:
-        """Bring the store up to date and return it.
+        """Bring the store up to date and return it; it may wait for a network, so one thread only.
 
-        Raises `MirrorError` where that did not fully succeed: what could be copied is there then,
-        and of everything else what was there before. It may wait for a network; one thread only.
+        Raises `MirrorError` where the store cannot be reached: `store` is then what it was. What of
+        it is incomplete or damaged stays out, is logged once, and holds nothing else up.
         """
 
 
@@ -68,7 +71,7 @@ class _Folder:
 
     def refresh(self) -> Store:
         if not self.store.folder.is_dir():
-            raise MirrorError(f"store: {self.store.folder}: expected a folder, got none")
+            raise MirrorError(f"{self.store.folder}: expected a folder, got none")
         return self.store
 
 
@@ -81,7 +84,7 @@ class _Remote:
             from fsspec.core import url_to_fs
         except ImportError:
             sentence = "a URL needs the extra `stores`: pip install 'sonoba-server[stores]'"
-            raise MirrorError(f"store: {self._shown}: {sentence}") from None
+            raise MirrorError(f"{self._shown}: {sentence}") from None
         try:
             self._files, self._root = url_to_fs(url)
         except Exception as error:  # an unknown protocol, a driver that is not installed, …
@@ -93,7 +96,7 @@ class _Remote:
             self._files.invalidate_cache()  # drivers remember listings
             found: list[dict[str, Any]] = self._files.ls(self._root, detail=True)
         except FileNotFoundError:
-            raise MirrorError(f"store: {self._shown}: there is nothing there") from None
+            raise MirrorError(f"{self._shown}: there is nothing there") from None
         except Exception as error:  # drivers raise what they like
             raise self.fault(error) from None
         folders = [one["name"] for one in found if one["type"] == "directory"]
@@ -109,14 +112,14 @@ class _Remote:
         except Exception as error:  # drivers raise what they like
             raise self.fault(error) from None
         if len(content) > most_bytes:
-            raise MirrorError(f"{path}: expected at most {most_bytes} bytes, got more")
+            raise StoreError(f"{path}: expected at most {most_bytes} bytes, got more")
         return content
 
     def fault(self, error: Exception) -> MirrorError:
         """Return what a driver raised as a sentence."""
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         reason = re.sub(r"//[^/@\s]*@", "//", reason)
-        return MirrorError(f"store: {self._shown}: cannot be read: {reason}")
+        return MirrorError(f"{self._shown}: cannot be read: {reason}")
 
 
 class _Mirror:
@@ -124,23 +127,23 @@ class _Mirror:
 
     def __init__(self, remote: _Remote, cache: StoreCache) -> None:
         self._remote, self._cache = remote, cache
+        self._faults: list[str] = []  # of the last look
 
     @property
     def store(self) -> Store:
         return self._cache.store
 
     def refresh(self) -> Store:
-        faults = []
+        faults: list[str] = []
         for name in self._remote.names():
             try:
                 faults += self._copy(name)
-            except MirrorError as error:
-                faults.append(str(error))
             except StoreError as error:
-                faults.append(f"cache: {error}")
-        if faults:
-            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-            raise MirrorError(faults[0] + more)
+                faults.append(str(error))
+        for fault in faults:
+            if fault not in self._faults:
+                log.warning("store: %s; what was there before stays", fault)
+        self._faults = faults
         return self.store
 
     def _copy(self, name: str) -> list[str]:
@@ -154,7 +157,7 @@ class _Mirror:
         for role in ("previous", "candidate"):
             try:
                 self._copy_version(name, getattr(pointer, role))
-            except MirrorError as error:
+            except StoreError as error:
                 faults.append(f"{role}: {error}")
                 pointer = pointer.model_copy(update={role: ""})
         told = self._remote.read(f"{name}/{TOLD}", LARGEST_POINTER_BYTES)
@@ -170,12 +173,9 @@ class _Mirror:
         for file, most_bytes in FILES.items():
             content = self._remote.read(f"{name}/versions/{version}/{file}", most_bytes)
             if content is None:
-                raise MirrorError(f"{name}/{version}: {file}: not there yet")
+                raise StoreError(f"{name}/{version}: {file}: not there yet")
             files[file] = content
-        try:
-            self._cache.add(name, version, files)
-        except StoreError as error:
-            raise MirrorError(str(error)) from None
+        self._cache.add(name, version, files)
 
 
 def _parsed(kind: type[Parsed], raw: bytes, place: str) -> Parsed:
@@ -183,4 +183,4 @@ def _parsed(kind: type[Parsed], raw: bytes, place: str) -> Parsed:
         return kind.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise MirrorError(f"{place}: {first['msg']}") from None
+        raise StoreError(f"{place}: {first['msg']}") from None
