@@ -13,10 +13,8 @@ from typing import Final
 from monitoring.levels import Z95
 from monitoring.paired import Bounds
 from monitoring.policy_sentences import sentences
-from monitoring.rules import Rules
+from monitoring.rules import Rules as Rules
 from monitoring.verdict import Reason, Verdict
-
-__all__ = ["Rules"]  # beside what stands here
 
 NEVER: Final = float("inf")  # seconds since what has not happened
 UNKNOWN: Final = float("nan")
