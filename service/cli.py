@@ -17,6 +17,7 @@ from service.audit_command import audit
 from service.caller import caller
 from service.demo import demo
 from service.doctor import doctor
+from service.evaluate_command import evaluate
 from service.models_command import models
 from service.predict import predict
 from service.pretrain import pretrain
@@ -34,7 +35,7 @@ EXAMPLES = Path(__file__).with_name("demo_data")
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
-        *(predict, pretrain, models, template, tenants, rules, audit),
+        *(predict, pretrain, models, template, tenants, rules, audit, evaluate),
         *(demo, doctor, reproduce, pretrain_foundation),
     ],
 )
@@ -70,12 +71,9 @@ def serve(**flags: str | None) -> None:
     Works without any flag: the bundled foundation model, on this machine only. Every flag can also
     be set by its SONOBA_ variable; a flag wins.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
-    os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "1")  # two series a counter
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # for sigwait, in every thread
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _prepare()
     from model.checkpoint import ArtifactError
-    from service.server import Server  # after the lines above, which it reads
+    from service.server import Server  # after the line above, which it reads
     from service.start_error import StartError
 
     try:
@@ -86,11 +84,56 @@ def serve(**flags: str | None) -> None:
         raise click.ClickException(str(error)) from None
     admin = f"{settings.admin_host}:{server.admin_port}" if server.admin_port else ""
     _announce(settings.host, server.grpc_port, server.metrics_port, admin, server.described)
+    received = _wait_for_stop()
+    server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
+
+
+@cli.command()
+@_setting_options
+def reevaluator(**flags: str | None) -> None:
+    """Take alerts, judge models, and change what is in force, until SIGTERM or Ctrl-C.
+
+    Needs the store's folder, the servers' admin addresses (replicas) and two files with tokens. A
+    second one on the same store stands by until the first one ends.
+    """
+    _prepare()
+    from service.reevaluator import Reevaluator
+    from service.start_error import StartError
+
+    try:
+        settings = Settings.from_environ(os.environ, **flags)
+        process = Reevaluator(settings)
+        process.start()
+    except (SettingsError, StartError) as error:
+        raise click.ClickException(str(error)) from None
+    admin_host = settings.admin_host
+    click.echo(f"sonoba {__version__} re-evaluates the models of {settings.store}")
+    click.echo(f"  alerts       http://{admin_host}:{process.webhook_port}/alerts")
+    click.echo(f"  reports      http://{admin_host}:{process.webhook_port}/reports")
+    click.echo(f"  operations   {admin_host}:{process.admin_port}  (gRPC, with the token)")
+    click.echo(f"  metrics      http://{settings.host}:{process.metrics_port}/metrics")
+    if not _is_loopback(admin_host):
+        click.echo("WARNING: both tokens travel unencrypted")
+    sys.stdout.flush()
+    _wait_for_stop()
+    process.stop()
+
+
+def _prepare() -> None:
+    """Set what a process must have set before it loads libraries and starts threads."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
+    os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "1")  # two series a counter
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # for sigwait, in every thread
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def _wait_for_stop() -> int:
+    """Return the signal that asks to stop; a second one ends the process at once."""
     received = signal.sigwait(STOP_SIGNALS)
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: os._exit(130))  # asked twice: now
+        signal.signal(number, lambda *_: os._exit(130))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
+    return received
 
 
 def _announce(host: str, grpc_port: int, metrics_port: int, admin: str, models: str) -> None:

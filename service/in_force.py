@@ -1,7 +1,7 @@
 """Which models a re-evaluator looks after, and which version of each is in force.
 
 The store's models, and beside them those that servers bring themselves: the bundled one and model
-files. Of the latter a candidate can be proposed only, for no pointer says that they are in force.
+files. Of the latter no version can be changed here, for servers take them from nowhere else.
 """
 
 import threading
@@ -44,14 +44,12 @@ class InForce:
 
     def names(self) -> list[str]:
         """Return every model, those of the store first."""
-        stored = self._store.names_in_force()
-        return [*stored, *(name for name in sorted(self._brought) if name not in stored)]
+        stored = [one for one in self._store.names_in_force() if one not in self._brought]
+        return [*stored, *sorted(self._brought)]
 
     def pointer(self, name: str) -> Pointer | None:
         """Return what the store says is in force; None of a model that servers bring themselves."""
-        if name in self._brought and name not in self._store.names_in_force():
-            return None
-        return self._store.current(name)
+        return None if name in self._brought else self._store.current(name)
 
     def version(self, name: str) -> str:
         """Return the version in force; `StoreError` of a model that nobody knows."""
@@ -63,9 +61,8 @@ class InForce:
 
         A stored version never changes, so one that was checked is not read again for a while.
         """
-        brought = self._brought.get(name)
-        if brought is not None and brought.version == version:
-            return Loaded(brought, None)
+        if name in self._brought:
+            return Loaded(self._brought[name], None)
         with self._lock:
             if (name, version) in self._loaded:
                 self._loaded.move_to_end((name, version))

@@ -28,6 +28,7 @@ SOON_SECONDS = 0.2  # after somebody else was quicker
 RETRY_SECONDS = 5.0  # after a fault
 SWEEP_SECONDS = 10.0
 SCHEDULE_SECONDS = 60.0
+PRUNE_SECONDS = 3600.0
 STOP_SECONDS = 5.0
 
 STEPS: dict[State, Callable[[Parts, Evaluation], float]] = {
@@ -50,13 +51,15 @@ class Lifecycle:
         self._due: dict[str, float] = {}  # by evaluation, on the monotonic clock
         self._stuck: dict[str, str] = {}  # by evaluation, the fault that was told
         self._swept = self._scheduled = float("-inf")
+        self._pruned = float("-inf")
+        self._is_leading = False
         self._woken, self._is_stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sonoba-lifecycle", daemon=True)
 
     @property
     def is_leading(self) -> bool:
         """Whether this process acts."""
-        return self._lease.held
+        return self._is_leading
 
     def start(self) -> None:
         """Begin to act, or to stand by."""
@@ -66,12 +69,20 @@ class Lifecycle:
         """Look at the ledger at once."""
         self._woken.set()
 
-    def stop(self) -> None:
-        """End after the step under way, and leave the lease to others."""
+    def stop(self) -> bool:
+        """End after the step under way, if that is soon; return whether it ended.
+
+        The lease is free then; else it is with the end of the process.
+        """
         self._is_stopping.set()
         self._woken.set()
-        self._thread.join(STOP_SECONDS)
+        if self._thread.ident is not None:
+            self._thread.join(STOP_SECONDS)
+        if self._thread.is_alive():
+            return False
         self._lease.release()
+        self._is_leading = False
+        return True
 
     def tick(self) -> float:
         """Take every evaluation that is due one step forward; return the seconds until the next."""
@@ -85,6 +96,9 @@ class Lifecycle:
         if now - self._swept >= SWEEP_SECONDS:
             self._swept = now
             self._sweep(unfinished)
+        if now - self._pruned >= PRUNE_SECONDS:
+            self._pruned = now
+            self._parts.records.prune()
         waits = [self._advance(one) for one in unfinished]
         for left in set(self._due) - {one.id for one in unfinished}:
             self._forget(left)
@@ -104,12 +118,14 @@ class Lifecycle:
             self._woken.clear()
 
     def _leads(self) -> bool:
-        if self._lease.held:
-            return True
-        if not self._lease.take():
-            return False
-        log.info("this re-evaluator acts from now on")
-        return True
+        """Return whether this process acts, now or from now on."""
+        was_leading, self._is_leading = self._is_leading, False
+        self._is_leading = self._lease.take()
+        if self._is_leading and not was_leading:
+            log.info("this re-evaluator acts from now on")
+        elif was_leading and not self._is_leading:
+            log.warning("this re-evaluator stands by from now on: another has the lease")
+        return self._is_leading
 
     def _advance(self, evaluation: Evaluation) -> float:
         """Take one step if it is due; return the seconds until the next."""
@@ -187,13 +203,18 @@ class Lifecycle:
             return
         for name in self._parts.in_force.names():
             try:
-                is_due = self._idle_seconds(name) >= self._every
+                is_due = self._is_judged(name) and self._idle_seconds(name) >= self._every
             except StoreError as error:
                 log.warning("%s: no scheduled evaluation: %s", name, error)
                 continue
             if is_due:
                 reason = f"no evaluation for {self._every:g} s"
                 self._parts.ledger.ask(name, Trigger.SCHEDULE, "", "schedule", reason)
+
+    def _is_judged(self, name: str) -> bool:
+        """Return whether the version in force brings the reference that a verdict needs."""
+        in_force = self._parts.in_force
+        return bool(in_force.load(name, in_force.version(name)).artifact.reference)
 
     def _idle_seconds(self, name: str) -> float:
         """Return the time since a model was last asked about; before that, since it was made."""

@@ -13,9 +13,10 @@ from model.version_folder import StoreError
 from monitoring.policy import Action, Decision, decide
 from monitoring.state import State as Sums
 from monitoring.verdict import Verdict
+from service.drift_report import NO_REFERENCE, not_comparable
 from service.evaluating import Evaluated, NotComparable, Sources, evaluate
 from service.evaluation_record import Evaluation, State, Trigger
-from service.findings import Findings, Words
+from service.findings import Findings
 from service.gather import Gathered, collect, gather
 from service.insufficient import insufficient
 from service.lifecycle_parts import Parts, inputs_of
@@ -27,11 +28,11 @@ LOOK_SECONDS = 1.0  # between two looks at replicas that have too little yet
 AGAIN_SECONDS = 15.0  # until prompts that could not be judged are judged again
 LOOKBACK_SECONDS = 3600.0  # of an evaluation that no alert asked for
 ALERT_SECONDS_MIN = 1.0  # 0 would mean without bound
-NO_POINTER = Decision(
-    Action.PROPOSE,
+NOT_IN_STORE = Decision(
+    Action.TELL,
     "not_in_store",
-    "No version of this model is in force in the store, so a person decides.",
-    "このモデルで使用中のバージョンがストアにないため、人が判断します。",
+    "Servers take this model from a file, so no version of it can be put in force from here.",
+    "このモデルはファイルから読み込まれているため、ここからは切り替えられません。",
 )
 
 
@@ -53,7 +54,8 @@ def gather_and_judge(parts: Parts, evaluation: Evaluation) -> float:
     age = _age_seconds(evaluation)
     found = gather(parts.replicas, model, version, age_seconds=age)
     _note_calm(parts, evaluation, found.state, rules.error_leave)
-    is_late = evaluation.in_state_seconds >= rules.gather_seconds_max
+    is_watched = bool(parts.in_force.load(model, version).artifact.reference)
+    is_late = not is_watched or evaluation.in_state_seconds >= rules.gather_seconds_max
     is_ready = found.is_enough and found.prompt_count >= rules.minimum_prompts
     if not is_ready and not is_late:
         return LOOK_SECONDS
@@ -80,8 +82,8 @@ def decide_on(parts: Parts, evaluation: Evaluation) -> float:
             parts.reached("nominated")
         parts.move(evaluation, State.SHADOWING, decision=decision, inputs=inputs, etag=pointer.etag)
         return LOOK_SECONDS
-    if decision.action is Action.SHADOW:
-        decision = NO_POINTER
+    if pointer is None and decision.action in (Action.SHADOW, Action.PROPOSE):
+        decision = NOT_IN_STORE
     ends = {Action.PROPOSE: State.PROPOSED, Action.REJECT: State.REJECTED}
     progress = {"in_force": parts.in_force.version(evaluation.model)}
     state = ends.get(decision.action, State.DONE)
@@ -104,6 +106,8 @@ def _evaluated(
     """Return the verdict; INSUFFICIENT where nothing can be judged."""
     model, version = evaluation.model, evaluation.model_version
     loaded = parts.in_force.load(model, version)
+    if not loaded.artifact.reference:
+        return Evaluated(insufficient(loaded.artifact, found, age_seconds, NO_REFERENCE), None)
     if not found.is_enough or found.state is None:
         return Evaluated(insufficient(loaded.artifact, found, age_seconds), None)
     reason = f"re-evaluation {evaluation.id}"
@@ -119,10 +123,7 @@ def _evaluated(
             created=datetime.fromtimestamp(evaluation.created_seconds, UTC),
         )
     except NotComparable as error:
-        why = Words(
-            en=f"The sums of the servers do not fit the version in force: {error}.",
-            ja="サーバーの集計が使用中のバージョンと合わないため、判定できません。",
-        )
+        why = not_comparable(error)
         return Evaluated(insufficient(loaded.artifact, found, age_seconds, why), None)
 
 
@@ -131,7 +132,7 @@ def _write_down(
 ) -> None:
     """Keep the candidate and the findings, then the verdict; each before what names it."""
     findings, candidate, version = evaluated.findings, evaluated.candidate, ""
-    if candidate is not None:
+    if candidate is not None and parts.in_force.pointer(evaluation.model) is not None:
         parts.reached("add")
         version = parts.store.add(candidate.draft, candidate.arrays)
         parts.reached("added")

@@ -27,7 +27,9 @@ from service.report import (
     ShadowTold,
     Step,
     VersionsTold,
+    prune,
     read,
+    read_file,
     write,
 )
 
@@ -55,6 +57,8 @@ class Records:
     folder: Path
     rules: BusinessRules
     public_url: str = ""
+    keep_days: float = 90.0
+    keep_count: int = 500
 
     def url(self, evaluation_id: str) -> str:
         """Return where people read a report; empty where no address is configured."""
@@ -66,6 +70,13 @@ class Records:
             return read(self.folder, evaluation_id).findings
         except ReportError:
             return None
+
+    def report(self, evaluation_id: str) -> str:
+        """Return a report as JSON; empty where there is none."""
+        try:
+            return read_file(self.folder, evaluation_id, "json").decode()
+        except (ReportError, UnicodeDecodeError):
+            return ""
 
     def keep(self, evaluation: Evaluation, findings: Findings | None = None) -> None:
         """Write the report of an evaluation as it stands; `OSError` where that is not possible."""
@@ -97,6 +108,16 @@ class Records:
             self.store.tell(evaluation.model, last)
         except (StoreError, ValueError) as error:
             log.warning("evaluation %s: servers were not told: %s", evaluation.id, error)
+
+    def prune(self) -> None:
+        """Delete the reports that are older, or more, than are kept; a fault is only logged."""
+        try:
+            gone = prune(self.folder, self.keep_days, self.keep_count)
+        except OSError as error:
+            log.warning("old reports stay: %s", error.strerror or error)
+            return
+        if gone:
+            log.info("deleted %d old reports", len(gone))
 
 
 def report_of(evaluation: Evaluation, findings: Findings | None, rules: Rules) -> Report:

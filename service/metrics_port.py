@@ -54,4 +54,9 @@ class MetricsPort(HttpPort):
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, status: Status | None = None
     ) -> None:
-        super().__init__(host, port, StatusPage(make_wsgi_app(registry), status))
+        super().__init__(host, port, metrics_page(registry, status))
+
+
+def metrics_page(registry: CollectorRegistry, status: Status | None = None) -> WSGIApplication:
+    """Return what answers scrapes of a registry, and shows a status where there is one."""
+    return StatusPage(make_wsgi_app(registry), status)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from service.evaluate_command import operations_options
 from service.promote_command import import_model, promote, rollback
+from service.remote_models import list_at
 from service.store_option import STORE, opened_store
 
 if TYPE_CHECKING:
@@ -30,29 +32,36 @@ def models() -> None:
 
 
 @models.command("list")
+@click.argument("name", required=False, default="")
 @STORE
-def list_models(folder: Path) -> None:
-    """List every version of every model; the one in force has a star.
+@operations_options
+def list_models(name: str, folder: Path, address: str, token_file: Path | None) -> None:
+    """List every version of NAME or of every model; the one in force has a star.
 
     `previous` is what a rollback puts in force, `candidate` what servers let answer beside.
     """
+    if address:
+        list_at(address, token_file, name)
+        return
     from rich.console import Console
 
     from service.models_shown import row, table
 
     store = opened_store(folder)
-    names = store.names()
+    names = [one for one in store.names() if name in ("", one)]
+    if not names and name:
+        raise click.ClickException(f"there is no model {name} in {folder}")
     if not names:
         click.echo(f"there is no model in {folder} yet; `sonoba pretrain` makes one")
         return
     shown = table("", "model", "version", "kind", "made", "features", "learnt from", "state")
     broken = 0
-    for name in names:
-        roles = _roles(store, name)
-        for version in reversed(store.versions(name)):
-            cells, fault = row(store, name, version)
+    for one in names:
+        roles = _roles(store, one)
+        for version in reversed(store.versions(one)):
+            cells, fault = row(store, one, version)
             broken += bool(fault)
-            shown.add_row(roles.get(version, ""), name, version, *cells)
+            shown.add_row(roles.get(version, ""), one, version, *cells)
     Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(shown)
     if broken:
         click.echo(f"{broken} cannot be used: `sonoba models verify --store {folder}` says why")

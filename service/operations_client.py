@@ -111,15 +111,15 @@ class OperationsClient:
         return self._call("EvaluateModel", request, pb.EvaluateModelResponse).evaluation_id
 
     def evaluation(self, evaluation: str) -> Told:
-        """Return one evaluation, finished or not."""
+        """Return one evaluation, finished or not; the audit log keeps that its report was read."""
         request = pb.GetEvaluationRequest(evaluation_id=evaluation)
-        told = self._call("GetEvaluation", request, pb.GetEvaluationResponse).evaluation
-        return Told(
-            told.evaluation_id,
-            *(told.model, told.state, told.verdict, told.reason, told.sentence),
-            *(told.action, told.rule, told.model_version, told.candidate_version),
-            told.report_url,
-        )
+        return _told(self._call("GetEvaluation", request, pb.GetEvaluationResponse).evaluation)
+
+    def latest(self, model: str) -> tuple[Told, ...]:
+        """Return a model's newest evaluations, the newest first, without their reports."""
+        request = pb.ListEvaluationsRequest(model=model)
+        response = self._call("ListEvaluations", request, pb.ListEvaluationsResponse)
+        return tuple(map(_told, response.evaluations))
 
     def _call(self, name: str, request: Message, answer: type[Answer]) -> Answer:
         try:
@@ -163,3 +163,12 @@ def _refused(error: Any, address: str) -> OperationsError:
 def _version(told: pb.ModelVersion) -> Version:
     created = told.create_time.ToDatetime(UTC) if told.create_time != Timestamp() else None
     return Version(told.version, told.kind, created, told.role, told.parent, told.fault)
+
+
+def _told(told: pb.Evaluation) -> Told:
+    return Told(
+        told.evaluation_id,
+        *(told.model, told.state, told.verdict, told.reason, told.sentence),
+        *(told.action, told.rule, told.model_version, told.candidate_version),
+        told.report_url,
+    )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from service.evaluate_command import operations_options
+from service.remote_models import promote_at, roll_back_at
 from service.store_option import STORE, opened_store
 
 if TYPE_CHECKING:
@@ -121,17 +123,29 @@ def _on_record(
 @click.argument("name")
 @click.argument("version")
 @STORE
+@operations_options
 @REASON
 @FORCE
 @click.pass_obj
 def promote(
-    actor: str | None, name: str, version: str, folder: Path, reason: str, force: bool
+    actor: str | None,
+    name: str,
+    version: str,
+    folder: Path,
+    address: str,
+    token_file: Path | None,
+    reason: str,
+    force: bool,
 ) -> None:
-    """Put a version in force.
+    """Put a version in force; with --address the re-evaluator does, by its rules.
 
     Refused where it does not load, and where callers would have to send other columns. Servers that
-    read this store follow by themselves.
+    read this store follow by themselves. By a re-evaluator's rules a version needs an evaluation
+    that proposed it, unless it is forced.
     """
+    if address:
+        promote_at(address, token_file, name, version, reason, force)
+        return
     with _sentences():
         store = opened_store(folder)
         _say(name, promote_in_store(store, name, version, reason, actor or UNKNOWN, force))
@@ -140,11 +154,23 @@ def promote(
 @click.command()
 @click.argument("name")
 @STORE
+@operations_options
 @REASON
 @FORCE
 @click.pass_obj
-def rollback(actor: str | None, name: str, folder: Path, reason: str, force: bool) -> None:
+def rollback(
+    actor: str | None,
+    name: str,
+    folder: Path,
+    address: str,
+    token_file: Path | None,
+    reason: str,
+    force: bool,
+) -> None:
     """Put the version before in force again; twice gives the first."""
+    if address:
+        roll_back_at(address, token_file, name, reason)
+        return
     with _sentences():
         store = opened_store(folder)
         _say(name, roll_back_in_store(store, name, reason, actor or UNKNOWN, force))
