@@ -1,9 +1,14 @@
 import json
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from google.protobuf import json_format
 
+from model.layer_draft import layer_draft
+from model.paper import PaperModel
+from model.schema import Column, Schema
 from model.store import Store
 from service.table_files import read_table
 from service.template_command import rounded, template
@@ -71,3 +76,21 @@ def test_a_place_that_cannot_be_written_is_named(store, tmp_path):
 )
 def test_an_example_has_the_digits_that_its_scatter_warrants(mean, deviation, expected):
     assert rounded(mean, deviation) == pytest.approx(expected)
+
+
+def test_a_layer_is_asked_with_its_own_columns(store, tmp_path):
+    created, model = datetime(2026, 1, 2, tzinfo=UTC), PaperModel(np.eye(2))
+    columns = (Column("temp", "celsius"), Column("wind"))
+    store.save(*layer_draft("named", model, Schema(columns), created))
+    store.save(*layer_draft("nameless", model, Schema(), created))
+    profile = store.load("bikes").manifest
+    store.save(
+        *layer_draft(
+            *("bikes", PaperModel(np.eye(1)), profile.schema_of_model(), created),
+            feature_schema=profile.feature_schema,
+        )
+    )
+
+    assert run(store, "named").stdout.splitlines()[0] == "temp,wind,label"
+    assert run(store, "nameless").stdout.splitlines()[0] == "feature_1,feature_2,label"
+    assert run(store, "bikes").stdout.splitlines()[1] == "12.34,100"
