@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring.paired import Bounds
@@ -211,6 +211,7 @@ SHADOWS_SEEN = st.builds(
     refusal=st.sampled_from(["", "checksum"]),
 )
 AUTO = Rules(repretrain="auto", change_kind="auto")
+CALM = settings(deadline=None)  # of a machine that does other work
 ACTS = {A.SHADOW, A.PROMOTE}
 
 
@@ -218,6 +219,7 @@ def decisions(known, seen, rules):
     return [decide(known, rules), decide_shadow(known, seen, rules)]
 
 
+@CALM
 @given(SITUATIONS, SHADOWS_SEEN)
 def test_nothing_is_promoted_without_a_proven_gain(known, seen):
     decision = decide_shadow(known, seen, AUTO)
@@ -229,6 +231,7 @@ def test_nothing_is_promoted_without_a_proven_gain(known, seen):
     assert decide(known, AUTO).action is not A.PROMOTE
 
 
+@CALM
 @given(SITUATIONS, SHADOWS_SEEN, st.floats(max_value=6 * HOURS, exclude_max=True))
 def test_nothing_is_done_during_the_cool_down(known, seen, seconds):
     cooling = replace(known, seconds_since_action=seconds)
@@ -236,6 +239,7 @@ def test_nothing_is_done_during_the_cool_down(known, seen, seconds):
     assert not {one.action for one in decisions(cooling, seen, AUTO)} & ACTS
 
 
+@CALM
 @given(SITUATIONS, SHADOWS_SEEN, st.integers(3, 100))
 def test_beyond_the_actions_of_a_day_a_person_decides(known, seen, count):
     tired = replace(known, actions_in_day=count)
@@ -243,12 +247,14 @@ def test_beyond_the_actions_of_a_day_a_person_decides(known, seen, count):
     assert not {one.action for one in decisions(tired, seen, AUTO)} & ACTS
 
 
+@CALM
 @given(SITUATIONS, SHADOWS_SEEN)
 def test_who_must_approve_is_never_passed_over(known, seen):
     if decide_shadow(known, seen, RULES).action is A.PROMOTE:
         assert known.candidate == "recalibrated" and not known.changes_kind
 
 
+@CALM
 @given(st.builds(Request, has_changed=st.just(False), refusal=st.sampled_from(["", "x"])))
 def test_force_passes_all_but_a_conflict(request_):
     forced = replace(request_, is_forced=True)
@@ -257,6 +263,7 @@ def test_force_passes_all_but_a_conflict(request_):
     assert decide_request(replace(forced, has_changed=True), RULES).action is A.REJECT
 
 
+@CALM
 @given(st.integers(1, 8), st.integers(20, 1000), st.integers(20, 200_000))
 def test_there_are_no_more_looks_than_the_rules_allow(looks, first, step):
     rules = Rules(shadow_prompts=first, shadow_looks=looks)
