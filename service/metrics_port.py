@@ -16,6 +16,7 @@ LOOK_SECONDS = 0.05  # how soon a stop is noticed; the library's own server take
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 128  # of connections at once: the library's 5 resets the others
 
 
 class _Server6(_Server):
