@@ -47,6 +47,8 @@ class Ratios(NamedTuple):
     has_heavy_tails: bool = False  # `monitoring.attribution.kind` is tail
     best_error: float = UNKNOWN  # h over the best possible h, by the same of the reference
     explained: float = UNKNOWN  # error by moments and mean task alone, over the reference's
+    typical: float = UNKNOWN  # mean of the prompts that are not at the clip
+    has_short_prompts: bool = False  # `monitoring.attribution.kind` is context_length
 
 
 def signature(ratios: Ratios, limits: Limits | None = None) -> Signature:
@@ -57,12 +59,14 @@ def signature(ratios: Ratios, limits: Limits | None = None) -> Signature:
     """
     at = limits or Limits()
     is_harmful = ratios.h > at.risen or ratios.loo > at.risen
-    if ratios.clipped_share > at.clipped_share_max and _are_few(ratios.clipped_groups, at):
+    if ratios.clipped_share > at.clipped_share_max and _are_few(ratios, at):
         return Signature.BAD_ROWS
     if is_harmful and ratios.has_heavy_tails:
         return Signature.HEAVY_TAILS
     is_short = ratios.length_effect > at.length_effect_max
     if is_short and (not is_harmful or ratios.best_error < at.avoidable_min):
+        return Signature.FEW_EXAMPLES
+    if is_harmful and ratios.has_short_prompts:
         return Signature.FEW_EXAMPLES
     if ratios.h > at.risen:
         return _answers_worse(ratios, at)
@@ -71,8 +75,15 @@ def signature(ratios: Ratios, limits: Limits | None = None) -> Signature:
     return Signature.SIGNAL_SHRANK if ratios.label_power * SHRUNK < 1.0 else Signature.QUIET
 
 
-def _are_few(groups: int | None, at: Limits) -> bool:
-    return groups is not None and groups < at.clipped_groups_min
+def _are_few(ratios: Ratios, at: Limits) -> bool:
+    """Return whether prompts at the clip come from few sources.
+
+    Where sources are not known: whether all other prompts are as ever, which no shift would leave
+    them and heavy tails are known by.
+    """
+    if ratios.clipped_groups is None:
+        return ratios.typical < at.risen and not ratios.has_heavy_tails
+    return ratios.clipped_groups < at.clipped_groups_min
 
 
 def _answers_worse(ratios: Ratios, at: Limits) -> Signature:

@@ -134,7 +134,8 @@ def _unrepaired(numbers: Numbers, cause: Signature, limits: Limits) -> Judged:
     """Steps 5 and 7: nothing better is known."""
     ratios = numbers.ratios
     is_tail = cause is Signature.HEAVY_TAILS
-    if not is_tail and ratios.h > limits.risen and ratios.best_error < limits.avoidable_min:
+    is_least = ratios.h > limits.risen and ratios.best_error < limits.avoidable_min
+    if cause is Signature.FEW_EXAMPLES or (is_least and not is_tail):
         step = "5: no method could do better"
         return Judged(Verdict.TELL_CALLER, Reason.LITTLE_INFORMATION, step)
     if not (ratios.h > limits.watch_max or ratios.loo > limits.watch_max):

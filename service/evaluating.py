@@ -26,7 +26,7 @@ from service.candidates import Candidate, Parent
 from service.compared import clipped, own_prompts
 from service.findings import CandidateName, Findings, Window
 from service.monitors import reference_of
-from service.told import Alternatives, Looked, findings_of, ratios_of
+from service.told import Alternatives, Looked, findings_of, ratios_of, typical_error
 from service.trial import RECALIBRATED, ByPrompts, BySums, by_prompts, by_sums, candidate_for
 
 
@@ -140,7 +140,8 @@ def _looked(parent: Parent, state: State, prompts: Kept | None, limits: Limits) 
         at_clip = clipped(model, prompts.blocks, reference)  # (n,)
         if len(np.unique(prompts.tenants)) >= limits.clipped_groups_min:
             groups = len(np.unique(prompts.tenants[at_clip]))
-    return Looked(state.levels(), state.means(), causes, groups)
+    typical = typical_error(state, reference.clip_means)
+    return Looked(state.levels(), state.means(), causes, groups, typical)
 
 
 def _numbers(state: State, looked: Looked, sums: BySums, tried: ByPrompts) -> Numbers:

@@ -4,9 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model.answer import Mode
 from model.checkpoint import Artifact
 from monitoring.causes import Causes
+from monitoring.levels import CLIP
 from monitoring.limits import Limits
 from monitoring.paired import Bounds
 from monitoring.signature import UNKNOWN, Ratios, signature
@@ -43,6 +47,7 @@ class Looked(NamedTuple):
     means: dict[str, float]
     causes: Causes
     clipped_groups: int | None  # sources of prompts at the clip; None where few sources are known
+    typical: float  # mean error over normal of the prompts that are not at the clip
 
     @property
     def h(self) -> Level:
@@ -53,6 +58,24 @@ class Looked(NamedTuple):
     def loo(self) -> Level:
         """The leave-one-out error."""
         return self.levels.get("loo", NO_LEVEL)
+
+
+def typical_error(state: State, clip_means: NDArray[np.float64]) -> float:
+    """Return the mean clipped error over normal of prompts below the clip, the worse channel's.
+
+    clip_means (2,) is κ of the reference.
+    """
+    totals = [
+        sum(getattr(part, name) for part in state.parts)
+        for name in ("inflation", "clipped", "channel_prompts")
+    ]  # (2,) each
+    inflation, clipped, count = (np.asarray(total, np.float64) for total in totals)
+    rest = count - clipped  # (2,)
+    known = rest > 0.0  # (2,)
+    if not known.any():
+        return UNKNOWN
+    means = (inflation - clipped * CLIP / clip_means)[known] / rest[known]
+    return float(means.max())
 
 
 class Alternatives(NamedTuple):
@@ -80,6 +103,8 @@ def ratios_of(looked: Looked) -> Ratios:
         has_heavy_tails=looked.causes.kind == "tail",
         best_error=looked.h.clipped_mean / best if best > 0.0 else UNKNOWN,
         explained=looked.causes.explained,
+        typical=looked.typical,
+        has_short_prompts=looked.causes.kind == "context_length",
     )
 
 
