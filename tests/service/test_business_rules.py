@@ -122,7 +122,7 @@ WRONG = [
     ("version: 1\n  a: b: c", "line 2, column 4: mapping values are not allowed here"),
     ("version: 1\n[a]: 2", "line 2, column 1: "),
     ("!!python/object/apply:os.getcwd []", "could not determine a constructor"),
-    ("{" * 100_000, "expected YAML, got: "),
+    ("{" * 3000, "expected YAML, got: "),
     ("version: \x00", "expected YAML, got: "),
 ]
 
