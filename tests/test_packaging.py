@@ -25,6 +25,7 @@ DISTRIBUTION = {  # of an import that is not called like its distribution
     "grpc_reflection": "grpcio-reflection",
     "grpc_status": "grpcio-status",
     "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }
 LOCK_FILES = {
     *("poetry.lock", "uv.lock", "pdm.lock", "pylock.toml", "Pipfile.lock", "conda-lock.yml"),
@@ -162,9 +163,8 @@ def test_every_declared_dependency_is_pinned():
 
 def test_every_import_of_the_server_is_declared():
     extras = SERVER["project"]["optional-dependencies"]
-    declared = (
-        SERVER["project"]["dependencies"] + extras["demo"] + extras["judge"] + extras["pretrain"]
-    )
+    optional = ("demo", "judge", "pretrain", "stores")
+    declared = sum((extras[name] for name in optional), SERVER["project"]["dependencies"])
     used = third_party("model") | third_party("monitoring") | third_party("service")
 
     assert used - {distribution(one) for one in declared} == set()
