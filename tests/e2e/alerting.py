@@ -17,7 +17,7 @@ from deploy.rules import gen as rules
 from tests.deploy.test_dashboard_live import free_port
 
 ALERTMANAGER = Path(rules.__file__).parents[1] / "alerting" / "alertmanager.yml"
-TOKEN = "of-the-test"
+TOKEN = "a-webhook-token-of-the-test"
 READY_SECONDS = 30
 
 
