@@ -98,8 +98,9 @@ class Reevaluator:
         raise AssertionError("".join(self.printed))
 
     def _drain(self):
-        for line in self.child.stdout:
-            self.printed.append(line)
+        with self.child.stdout as lines:
+            for line in lines:
+                self.printed.append(line)
 
     def kill(self):
         self.child.kill()
