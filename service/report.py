@@ -222,6 +222,9 @@ def prune(
     for evaluation in gone:  # the record last: interrupted in between, it goes the next time
         (folder / f"{evaluation}.html").unlink(missing_ok=True)
         (folder / f"{evaluation}.json").unlink(missing_ok=True)
+    for left in folder.glob(".*.part"):  # of a writer that was killed
+        if left.stat().st_mtime < oldest.timestamp():
+            left.unlink(missing_ok=True)
     return gone
 
 
