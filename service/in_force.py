@@ -38,7 +38,8 @@ class InForce:
         self._brought = {one.name: one for one in brought}
         fallback = brought[0].model
         assert isinstance(fallback, FoundationModel)
-        self._fallback = fallback
+        self.fallback = fallback
+        """What answers the prompts that a profile does not."""
         self._loaded: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -78,7 +79,7 @@ class InForce:
         """Return a stored version as it is on the disk now; `StoreError` as above."""
         manifest = self._store.load(name, version).manifest
         try:
-            artifact = load_stored(self._store.folder, name, version, self._fallback)
+            artifact = load_stored(self._store.folder, name, version, self.fallback)
         except ArtifactError as error:
             raise StoreError(str(error)) from None
         return Loaded(artifact, manifest)

@@ -1,19 +1,11 @@
 """The findings of a re-evaluation that could not judge: too few prompts, or too few replicas."""
 
-from collections.abc import Mapping
-from typing import Literal
-
-from model.answer import Mode
 from model.checkpoint import Artifact
 from monitoring.verdict import Reason, Verdict
 from service.findings import Findings, LevelTold, Window, Words
 from service.gather import SHARE_MIN, Gathered
+from service.told import KINDS
 
-KINDS: Mapping[Mode, Literal["paper", "foundation", "profile"]] = {
-    Mode.PAPER: "paper",
-    Mode.FOUNDATION: "foundation",
-    Mode.PROFILE: "profile",
-}
 WAIT = Words(
     en="Ask again when more prompts have come; the version in force stays.",
     ja="プロンプトが増えてから、もう一度依頼してください。使用中のバージョンはそのままです。",

@@ -14,13 +14,14 @@ from monitoring.policy import Action, Decision, decide
 from monitoring.state import State as Sums
 from monitoring.verdict import Verdict
 from service.drift_report import NO_REFERENCE, not_comparable
-from service.evaluating import Evaluated, NotComparable, Sources, evaluate
+from service.evaluating import Evaluated, Kept, NotComparable, Sources, evaluate
 from service.evaluation_record import Evaluation, State, Trigger
 from service.findings import Findings
 from service.gather import Gathered, collect, gather
 from service.insufficient import insufficient
 from service.lifecycle_parts import Parts, inputs_of
 from service.promotion import check_promotion
+from service.tenant_loss import worst_tenant_loss
 
 log = logging.getLogger("sonoba")
 
@@ -59,10 +60,11 @@ def gather_and_judge(parts: Parts, evaluation: Evaluation) -> float:
     is_ready = found.is_enough and found.prompt_count >= rules.minimum_prompts
     if not is_ready and not is_late:
         return LOOK_SECONDS
-    evaluated = _evaluated(parts, evaluation, found, age)
+    kept = collect(parts.replicas, model, version, age, f"re-evaluation {evaluation.id}")
+    evaluated = _evaluated(parts, evaluation, found, kept, age)
     if evaluated.findings.verdict == Verdict.INSUFFICIENT and not is_late:
         return AGAIN_SECONDS
-    _write_down(parts, evaluation, found, evaluated)
+    _write_down(parts, evaluation, found, kept, evaluated)
     return 0.0
 
 
@@ -101,21 +103,23 @@ def _age_seconds(evaluation: Evaluation) -> float:
 
 
 def _evaluated(
-    parts: Parts, evaluation: Evaluation, found: Gathered, age_seconds: float
+    parts: Parts,
+    evaluation: Evaluation,
+    found: Gathered,
+    kept: Kept | None,
+    age_seconds: float,
 ) -> Evaluated:
     """Return the verdict; INSUFFICIENT where nothing can be judged."""
-    model, version = evaluation.model, evaluation.model_version
-    loaded = parts.in_force.load(model, version)
+    loaded = parts.in_force.load(evaluation.model, evaluation.model_version)
     if not loaded.artifact.reference:
         return Evaluated(insufficient(loaded.artifact, found, age_seconds, NO_REFERENCE), None)
     if not found.is_enough or found.state is None:
         return Evaluated(insufficient(loaded.artifact, found, age_seconds), None)
-    reason = f"re-evaluation {evaluation.id}"
     try:
         return evaluate(
             loaded.artifact,
             found.state,
-            collect(parts.replicas, model, version, age_seconds, reason),
+            kept,
             parts.rules_of(evaluation).limits(),
             Sources(age_seconds, found.replicas, found.missing),
             manifest=loaded.manifest,
@@ -128,7 +132,11 @@ def _evaluated(
 
 
 def _write_down(
-    parts: Parts, evaluation: Evaluation, found: Gathered, evaluated: Evaluated
+    parts: Parts,
+    evaluation: Evaluation,
+    found: Gathered,
+    kept: Kept | None,
+    evaluated: Evaluated,
 ) -> None:
     """Keep the candidate and the findings, then the verdict; each before what names it."""
     findings, candidate, version = evaluated.findings, evaluated.candidate, ""
@@ -146,6 +154,7 @@ def _write_down(
         "prompt_count": findings.window.prompt_count,
         "gate": _gate(found.state),
         "candidate": "" if candidate is None else candidate.kind,
+        "worst_tenant_loss": _worst_loss(parts, evaluation, kept, evaluated),
         "changes_kind": candidate is not None and candidate.draft.kind != findings.kind,
     }
     parts.move(
@@ -162,6 +171,15 @@ def _write_down(
     parts.tally.judged(
         evaluation.model, str(findings.verdict), evaluation.age_seconds, findings.regret
     )
+
+
+def _worst_loss(
+    parts: Parts, evaluation: Evaluation, kept: Kept | None, evaluated: Evaluated
+) -> float | None:
+    if evaluated.candidate is None:
+        return None
+    served = parts.in_force.load(evaluation.model, evaluation.model_version).artifact
+    return worst_tenant_loss(served, evaluated.candidate, kept, parts.in_force.fallback)
 
 
 def _numbers(findings: Findings) -> dict[str, object]:

@@ -112,6 +112,7 @@ class Parts:
             calm_seconds=0.0 if since is None else max(0.0, self.monotonic() - since),
             requested_by=evaluation.trigger.value.lower(),
             seconds_since_action=self.ledger.seconds_since_action(model),
+            worst_tenant_loss=known.get("worst_tenant_loss"),
             actions_in_day=self.ledger.actions_since(model, DAY_SECONDS),
             has_changed=has_changed,
         )

@@ -5,6 +5,7 @@ Three ports: alerts and reports over HTTP, `Operations` over gRPC, metrics. One 
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
@@ -45,13 +46,16 @@ DRAIN_SECONDS = 2.0  # for calls in flight
 class Reevaluator:
     """One re-evaluator process; a second one on the same store stands by."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open what it works with; `StartError` says which setting keeps it from working."""
+    def __init__(self, settings: Settings, reached: Callable[[str], None] = lambda _: None) -> None:
+        """Open what it works with; `StartError` says which setting keeps it from working.
+
+        `reached` is told every point between two changes (tests die there).
+        """
         self._settings = settings
         folder = _folder(settings)
         admin = Tokens(_needed(settings.admin_token_file, "admin_token_file"))
         alerts = _needed(settings.webhook_token_file, "webhook_token_file")
-        self._parts = parts = _parts(settings, folder)
+        self._parts = parts = _parts(settings, folder, reached)
         every = settings.evaluate_every_seconds
         self._lifecycle = Lifecycle(parts, Lease(folder / LEASE), every)
         self._alerts = Tokens(alerts, "webhook_token_file")
@@ -139,7 +143,7 @@ class Reevaluator:
             self._ports.pop().close()
 
 
-def _parts(settings: Settings, folder: Path) -> Parts:
+def _parts(settings: Settings, folder: Path, reached: Callable[[str], None]) -> Parts:
     """Return what the steps of an evaluation work with."""
     store, rules = Store(folder), _rules(settings)
     if not settings.replicas:
@@ -161,6 +165,7 @@ def _parts(settings: Settings, folder: Path) -> Parts:
             replicas=Replicas(settings.replicas, tokens),
             rules=rules,
             records=records,
+            reached=reached,
         )
     except (ArtifactError, LedgerError) as error:
         raise StartError(str(error)) from None

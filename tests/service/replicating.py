@@ -1,25 +1,36 @@
 """Replicas that a test speaks for, on real ports, and a re-evaluator's parts on one store."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 
+import numpy as np
+
+from model.prompt import Block, Examples
 from model.store import Store
+from monitoring.monitor import Monitor
+from monitoring.paired import Paired
 from service.admin_port import AdminPort
 from service.business_rules import BusinessRules
 from service.in_force import InForce
 from service.ledger import Ledger
+from service.ledger_clock import Moment, now
 from service.lifecycle_parts import Parts
 from service.lifecycle_records import Records
+from service.monitors import reference_of
 from service.replica import SERVICE
 from service.replicas import Replicas
 from service.rule_values import RuleValues
+from service.seen import seen_by
 from service.settings import Settings
 from service.tokens import Tokens
 from sonoba.v1 import replica_pb2 as pb
+from tests.model import profiles
 from tests.service import watched
 from tests.service.watched import NAME
 
 TOKEN = "a-token-of-the-operators"
+NOON = 1_790_000_000.0  # Unix seconds
+M = 16  # examples of a prompt
 
 
 def token_file(folder):
@@ -85,16 +96,70 @@ class StandIn:
         ).SerializeToString()
 
 
-def world(folder, replica_count=2, rules=None, **parts):
+class Time:
+    """A clock since boot and one for people, both set by hand."""
+
+    def __init__(self):
+        self.seconds, self.ahead = 1000.0, 0.0  # ahead: of the clock for people
+
+    def __call__(self):
+        return self.seconds
+
+    def now(self):
+        return NOON + self.seconds + self.ahead
+
+    def moment(self):
+        return Moment(self.now(), "a boot", self.seconds)
+
+
+def prompts(count, seed, scale=1.0):
+    """Return prompts whose covariates are scaled about their mean, labels with them."""
+    rng = np.random.default_rng([seed, 41])
+    x, y = np.empty((count, M + 2, profiles.D)), np.empty((count, M + 2))
+    for place in range(count):
+        z = scale * (rng.normal(size=(M + 2, profiles.D)) + rng.normal(size=profiles.D))
+        w = np.arange(1.0, profiles.D + 1) + 0.4 * rng.normal(size=profiles.D)
+        noise = 0.8 * rng.normal() + 0.7 * rng.normal(size=M + 2)
+        x[place] = profiles.CENTRE + profiles.SPREAD * z
+        y[place] = 40.0 + 5.0 * (z @ w + noise)
+    return Block(Examples(x[:, :M], y[:, :M]), x[:, M:])
+
+
+def state_of(artifact, count, scale=1.0, seed=0):
+    """Return what a monitor of a version knows after some prompts."""
+    kind = artifact.model.mode.name.lower()
+    monitor = Monitor(
+        artifact.name, artifact.version, kind, reference_of(artifact), 400, 100, 10**6
+    )
+    for start in range(0, count, 10):
+        block = prompts(10, seed + start, scale)
+        monitor.observe(seen_by(artifact.model.estimator(block), block))
+    return monitor.state()
+
+
+def paired_of(count, served=3.0, candidate=1.0, seed=0):
+    """Return paired errors with some means over normal."""
+    rng = np.random.default_rng([seed, 5])
+    common = rng.gamma(8.0, 1.0 / 8.0, count)  # (count,)
+    made = Paired()
+    made.add(served * common, candidate * common, np.ones(count))
+    return made
+
+
+def world(folder, replica_count=2, rules=None, time=None, **parts):
     """Return a store with one model, its replicas and the parts of a re-evaluator."""
-    watched.save(folder / "store")
+    if not (folder / "store").exists():
+        watched.save(folder / "store")
+    if time is not None:
+        parts |= {"now": time.now, "monotonic": time}
+    clock = now if time is None else time.moment
     store, tokens = Store(folder / "store"), token_file(folder)
     replicas = [StandIn(store, tokens).start() for _ in range(replica_count)]
     known = BusinessRules(version=1, defaults=RuleValues(**(rules or {})))
     made = Parts(
         store=store,
         in_force=InForce(store),
-        ledger=Ledger(store.folder / "audit.sqlite"),
+        ledger=Ledger(store.folder / "audit.sqlite", clock),
         replicas=Replicas([one.address for one in replicas], tokens),
         rules=known,
         records=Records(store, folder / "reports", known, "https://reports.example"),
@@ -110,7 +175,3 @@ def world(folder, replica_count=2, rules=None, **parts):
     return SimpleNamespace(
         folder=folder, store=store, tokens=tokens, replicas=replicas, parts=made, close=close
     )
-
-
-def noon(days=0):
-    return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(days=days)
