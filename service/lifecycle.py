@@ -123,6 +123,7 @@ class Lifecycle:
         self._is_leading = self._lease.take()
         if self._is_leading and not was_leading:
             log.info("this re-evaluator acts from now on")
+            self._catch_up()
         elif was_leading and not self._is_leading:
             log.warning("this re-evaluator stands by from now on: another has the lease")
         return self._is_leading
@@ -180,6 +181,14 @@ class Lifecycle:
     def _forget(self, evaluation_id: str) -> None:
         for kept in (self._due, self._stuck, self._parts.calm):
             kept.pop(evaluation_id, None)
+
+    def _catch_up(self) -> None:
+        """Tell the end of evaluations that a process wrote down and did not live to tell."""
+        ledger, records = self._parts.ledger, self._parts.records
+        for name in self._parts.in_force.names():
+            for last in ledger.list(name, 1).evaluations:
+                if last.state.is_finished and records.is_behind(last):
+                    records.tell(last)
 
     def _sweep(self, unfinished: list[Evaluation]) -> None:
         """Withdraw candidates that no evaluation is about any more."""

@@ -95,7 +95,7 @@ class Parts:
             raise Overtaken(evaluation.id)
         self.reached(f"moved {new.value}")
         if new is not evaluation.state:
-            self.records.tell(after, self.now())
+            self.records.tell(after)
         return after
 
     def situation(self, evaluation: Evaluation, has_changed: bool) -> Situation:

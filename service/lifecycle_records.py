@@ -84,7 +84,14 @@ class Records:
         rules = self.rules.for_model(evaluation.model)
         write(report_of(evaluation, findings, rules), self.folder)
 
-    def tell(self, evaluation: Evaluation, now_seconds: float) -> None:
+    def is_behind(self, evaluation: Evaluation) -> bool:
+        """Return whether the report does not tell where an evaluation stands, or is not there."""
+        try:
+            return read(self.folder, evaluation.id).state != evaluation.state.value
+        except ReportError:
+            return True
+
+    def tell(self, evaluation: Evaluation) -> None:
         """Write the report, and tell the servers what was concluded; a fault is only logged."""
         try:
             self.keep(evaluation)
@@ -95,7 +102,7 @@ class Records:
         try:
             last = LastEvaluation(
                 evaluation_id=evaluation.id,
-                time_seconds=now_seconds,
+                time_seconds=evaluation.updated_seconds,
                 verdict=evaluation.verdict,
                 reason=evaluation.reason,
                 action=evaluation.action,

@@ -30,7 +30,7 @@ from tests.service.watched import NAME
 
 TOKEN = "a-token-of-the-operators"
 NOON = 1_790_000_000.0  # Unix seconds
-M = 16  # examples of a prompt
+M = 8  # examples of a prompt
 
 
 def token_file(folder):
@@ -113,16 +113,11 @@ class Time:
 
 
 def prompts(count, seed, scale=1.0):
-    """Return prompts whose covariates are scaled about their mean, labels with them."""
-    rng = np.random.default_rng([seed, 41])
-    x, y = np.empty((count, M + 2, profiles.D)), np.empty((count, M + 2))
-    for place in range(count):
-        z = scale * (rng.normal(size=(M + 2, profiles.D)) + rng.normal(size=profiles.D))
-        w = np.arange(1.0, profiles.D + 1) + 0.4 * rng.normal(size=profiles.D)
-        noise = 0.8 * rng.normal() + 0.7 * rng.normal(size=M + 2)
-        x[place] = profiles.CENTRE + profiles.SPREAD * z
-        y[place] = 40.0 + 5.0 * (z @ w + noise)
-    return Block(Examples(x[:, :M], y[:, :M]), x[:, M:])
+    """Return prompts whose covariates are scaled about their mean; the labels stay."""
+    block, _ = profiles.asked(seed, B=count, M=M, Q=2)
+    x, y = block.context
+    x, queries = (profiles.CENTRE + scale * (a - profiles.CENTRE) for a in (x, block.queries))
+    return Block(Examples(x, y), queries)
 
 
 def state_of(artifact, count, scale=1.0, seed=0):
