@@ -1,11 +1,12 @@
-"""What a re-evaluation should conclude of a shift, and what it does (docs/reevaluation.md)."""
+"""Windows of shifted prompts, and what a re-evaluation concludes of them."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.drift_arrivals import Law, arrive
+from bench.drift_arrivals import Law, arrive, observed
 from bench.drift_subjects import Setting, Subject
 from bench.drift_worlds import SHIFTS, Prompts
 from bench.verdict_versions import artifact_of, manifest_of
@@ -23,10 +24,6 @@ PROMPTS = 275  # whole blocks of them are told: 256 and more
 TENANTS = 8
 BAD_ROWS = "bad_rows"  # of one tenant
 BAD_SHARE, BAD_SCALE = 0.3, 40.0  # of that tenant's rows; labels have the wrong sign
-
-KEEP, WATCH, RECALIBRATE = "KEEP", "WATCH", "RECALIBRATE"
-BOTH, FALL_BACK = "RECALIBRATE_AND_REPRETRAIN", "FALL_BACK_AND_REPRETRAIN"
-Right = frozenset[tuple[str, str]]
 
 
 class Case(NamedTuple):
@@ -77,3 +74,19 @@ def _prompts(
                 one = one._replace(x=x, y=np.where(wild[None], -BAD_SCALE * one.y, one.y))
             found[place] = Block(Examples(one.x, one.y), one.queries)
     return [found[place] for place in range(PROMPTS)], tenants
+
+
+def watched(setting: Setting, subject: Subject) -> Subject:
+    """Return a subject whose reference knows how an exact ridge does.
+
+    A layer in a mixed world is admitted without that comparison (`bench.drift_subjects`).
+    """
+    if subject.kind != "paper" or not setting.world.is_mixed:
+        return subject
+    came = arrive(setting.quiet, PROMPTS, setting.lengths, np.random.default_rng(0))
+    numbers, _ = observed(subject.model, came, 1)
+    base = subject.reference.baselines
+    place = base.place(numbers.counts)  # (n,)
+    ridge = np.array([numbers.ridge[place == k].mean() for k in range(len(base.lengths))])  # (k,)
+    reference = replace(subject.reference, baselines=replace(base, ridge=ridge))
+    return replace(subject, reference=reference)

@@ -29,9 +29,9 @@ class Limits:
     avoidable_min: float = 1.25
     """h over the best possible h, below which no method could do better."""
     gain_min: float = 0.05
-    """Of a recalibration where there is harm."""
+    """Of a recalibration, its lower 95 % bound."""
     opportunity_gain_min: float = 0.20
-    """The same where there is none."""
+    """Of one where there is no harm, as it is most likely."""
     regret_min: float = 1.25
     """Excess error over the least that any prior or weights reach, where sums alone tell a gain."""
     relative_error_max: float = 1.25

@@ -60,6 +60,8 @@ class Numbers:
     """The same as sums tell it."""
     regret: float = UNKNOWN
     """Excess error over the least that the recalibrated kind of model reaches, by sums."""
+    has_far_queries: bool = False
+    """`monitoring.attribution.kind` is query."""
     repaired_error: float = UNKNOWN
     """Leave-one-out error of the recalibrated model over normal."""
 
@@ -94,7 +96,7 @@ def judge(numbers: Numbers, limits: Limits) -> Judged:
 
 def _unharmed(numbers: Numbers, cause: Signature, limits: Limits) -> Judged:
     """Step 2: nothing hurts; still, a repair may buy much."""
-    if _helps(numbers, limits.opportunity_gain_min, limits):
+    if _helps(numbers, limits) and _gain(numbers) > limits.opportunity_gain_min:
         return Judged(Verdict.RECALIBRATE, Reason.OPPORTUNITY, "2: a recalibration buys much")
     if cause is Signature.FEW_EXAMPLES:
         return Judged(Verdict.TELL_CALLER, Reason.LITTLE_INFORMATION, "2: prompts are short")
@@ -109,7 +111,8 @@ def _told(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
     """
     if cause is Signature.HEAVY_TAILS:
         return None
-    if cause is Signature.QUERY_ONLY and numbers.h_mean > limits.query_excess * numbers.loo_mean:
+    is_query = numbers.h_mean > limits.query_excess * numbers.loo_mean or numbers.has_far_queries
+    if cause is Signature.QUERY_ONLY and is_query:
         return Judged(Verdict.TELL_CALLER, Reason.QUERY_ONLY, "3: only queries moved")
     if cause in _BUSINESS and not _repaired_share(numbers) > limits.explained_share:
         return Judged(Verdict.TELL_BUSINESS, *_BUSINESS[cause])
@@ -118,9 +121,7 @@ def _told(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
 
 def _repaired(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
     """Step 6, before 5: a recalibrated model errs less, and perhaps as little as it should."""
-    if numbers.gain is None and cause is Signature.HEAVY_TAILS:
-        return None  # their sums are a few rows, and tell no gain
-    if not _helps(numbers, limits.gain_min, limits):
+    if not _helps(numbers, limits):
         return None
     power = numbers.ratios.label_power
     relative = numbers.repaired_error / power if power > 0.0 else UNKNOWN
@@ -144,22 +145,28 @@ def _unrepaired(numbers: Numbers, cause: Signature, limits: Limits) -> Judged:
     return Judged(Verdict.FALL_BACK_AND_REPRETRAIN, _reason(cause), step)
 
 
-def _helps(numbers: Numbers, gain_min: float, limits: Limits) -> bool:
-    """Return whether the recalibrated model surely saves more than a share of the error.
+def _helps(numbers: Numbers, limits: Limits) -> bool:
+    """Return whether the recalibrated model surely saves a share of the error worth having.
 
     Without kept prompts the sums must say so twice: of the error, and of its avoidable part. The
-    candidate is then proven beside the served version before anything changes.
+    candidate is then proven beside the served version before anything changes. Sums of heavy tails
+    are a few rows, and tell no gain.
     """
     if numbers.gain is not None:
-        return numbers.gain.lower > gain_min
-    return numbers.expected_gain > gain_min and numbers.regret > limits.regret_min
+        return numbers.gain.lower > limits.gain_min
+    is_told = numbers.expected_gain > limits.gain_min and numbers.regret > limits.regret_min
+    return is_told and not numbers.ratios.has_heavy_tails
+
+
+def _gain(numbers: Numbers) -> float:
+    """Return the gain as it is most likely."""
+    return numbers.expected_gain if numbers.gain is None else numbers.gain.mean
 
 
 def _repaired_share(numbers: Numbers) -> float:
     """Return the share of the rise of the error that the recalibrated model takes away."""
-    gain = numbers.expected_gain if numbers.gain is None else numbers.gain.mean
     risen = numbers.loo_mean - 1.0
-    return gain * numbers.loo_mean / risen if risen > 0.0 else UNKNOWN
+    return _gain(numbers) * numbers.loo_mean / risen if risen > 0.0 else UNKNOWN
 
 
 def _reason(cause: Signature) -> Reason:

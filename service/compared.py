@@ -23,6 +23,7 @@ from service.seen import by_shape, served
 
 Array = NDArray[np.float64]
 
+MOST = 0.8  # of the clipped prompts
 ROWS_ASKED = 16  # of a prompt, where a model is asked again without them
 RIDGE: Final = "ridge"  # the exact solve with the served prior: what the layers approach
 
@@ -52,6 +53,21 @@ def clipped(model: Estimating, blocks: Sequence[Block], reference: Reference) ->
         over = reference.inflations(numbers.counts, numbers.predicted, numbers.loo)
         found[place] = over.at_clip.max() > 0.0
     return found
+
+
+def source_count(at_clip: NDArray[np.bool_], tenants: NDArray[np.int64], fewest: int) -> int | None:
+    """Return of how many sources most clipped prompts (n,) are; None where few sources are known.
+
+    Where those send half of all prompts and more, all sources count: any shift would look so.
+    """
+    known, of = np.unique(tenants, return_inverse=True)  # (t,), (n,)
+    if len(known) < fewest:
+        return None
+    hits, sent = np.bincount(of[at_clip], minlength=len(known)), np.bincount(of)  # (t,), (t,)
+    worst = np.argsort(-hits)  # (t,)
+    enough = int((np.cumsum(hits[worst]) < MOST * hits.sum()).sum()) + 1
+    is_large = sent[worst[:enough]].sum() > 0.5 * len(tenants)
+    return len(known) if is_large else enough
 
 
 def compared(

@@ -23,7 +23,7 @@ from monitoring.state import State
 from monitoring.verdict import Numbers, judge
 from service.answering import answering_of
 from service.candidates import Candidate, Parent
-from service.compared import clipped, own_prompts
+from service.compared import clipped, own_prompts, source_count
 from service.findings import CandidateName, Findings, Window
 from service.monitors import reference_of
 from service.told import Alternatives, Looked, findings_of, ratios_of, typical_error
@@ -79,7 +79,7 @@ def evaluate(
     looked = _looked(parent, state, prompts, limits)
     sums = by_sums(parent, state.parts)
     tried = ByPrompts() if prompts is None else by_prompts(parent, prompts.blocks, seed)
-    judged = judge(_numbers(state, looked, sums, tried), limits)
+    judged = judge(_numbers(state, looked, sums, tried, limits), limits)
     blocks = () if prompts is None else prompts.blocks
     candidate = candidate_for(judged.verdict, parent, sums, tried, blocks, seed)
     told = _alternatives(sums, tried, candidate)
@@ -138,23 +138,25 @@ def _looked(parent: Parent, state: State, prompts: Kept | None, limits: Limits) 
     groups = None
     if prompts is not None and isinstance(model, Estimating):
         at_clip = clipped(model, prompts.blocks, reference)  # (n,)
-        if len(np.unique(prompts.tenants)) >= limits.clipped_groups_min:
-            groups = len(np.unique(prompts.tenants[at_clip]))
+        groups = source_count(at_clip, prompts.tenants, limits.clipped_groups_min)
     typical = typical_error(state, reference.clip_means)
     return Looked(state.levels(), state.means(), causes, groups, typical)
 
 
-def _numbers(state: State, looked: Looked, sums: BySums, tried: ByPrompts) -> Numbers:
+def _numbers(
+    state: State, looked: Looked, sums: BySums, tried: ByPrompts, limits: Limits
+) -> Numbers:
     """Return what the verdict is drawn from."""
     repaired = tried.compared.get(RECALIBRATED)
     return Numbers(
         prompt_count=state.prompt_count,
-        ratios=ratios_of(looked),
+        ratios=ratios_of(looked, limits.risen),
         h_mean=looked.h.clipped_mean,
         loo_mean=looked.loo.clipped_mean,
         gain=None if repaired is None else repaired.gain,
         expected_gain=sums.expected.gain,
         regret=sums.expected.regret,
+        has_far_queries=looked.causes.kind == "query",
         repaired_error=sums.expected.error if repaired is None else repaired.error.mean,
     )
 

@@ -8,6 +8,7 @@ later prompts. Its reference is its own, so an operator decides.
 from collections.abc import Sequence
 
 from model.checkpoint import FOUNDATION_FILE, load
+from model.coordinates import INTERCEPT
 from model.foundation import FoundationModel
 from model.history import Group, History
 from model.intervals import LEVELS
@@ -22,6 +23,7 @@ from model.manifest import (
 )
 from model.profile import ProfileModel
 from model.profile_fit import fit
+from model.profile_parameters import ProfileParameters
 from model.profile_support import held_out_folds
 from model.prompt import Block, Examples
 from service import __version__
@@ -32,10 +34,18 @@ from service.reference_fit import watched_profile
 LAYERS = 4
 
 
-def fitted_profile(blocks: Sequence[Block], seed: int) -> ProfileModel | None:
+def fitted_profile(parent: Parent, blocks: Sequence[Block], seed: int) -> ProfileModel | None:
     """Return a profile of kept prompts (B = 1 each); None where they are too short or too few."""
-    parameters = fit(history_of(blocks), seed=seed, layer_count=LAYERS)
+    parameters = _fit(parent, history_of(blocks), seed)
     return _model(Fitted(parameters)) if parameters.buckets else None
+
+
+def _fit(parent: Parent, history: History, seed: int) -> ProfileParameters:
+    """Return what the prompts teach, in the parent's coordinates: choosing anew takes seconds."""
+    served = parent.artifact.model
+    known = served.parameters.buckets if isinstance(served, ProfileModel) else ()
+    coordinates = known[-1].coordinates if known else INTERCEPT
+    return fit(history, seed=seed, layer_count=LAYERS, coordinates=coordinates)
 
 
 def history_of(blocks: Sequence[Block]) -> History:
@@ -56,7 +66,7 @@ def repretrained(parent: Parent, blocks: Sequence[Block], seed: int) -> Candidat
     if schema is None:
         return None
     history = history_of(blocks)
-    fitted = Fitted(fit(history, seed=seed, layer_count=LAYERS))
+    fitted = Fitted(_fit(parent, history, seed))
     if not fitted.parameters.buckets:
         return None
     folds = held_out_folds(history, fitted.parameters, seed)

@@ -89,8 +89,8 @@ class Alternatives(NamedTuple):
     candidate: str  # which one is ready; empty where none is
 
 
-def ratios_of(looked: Looked) -> Ratios:
-    """Return what the signature is read from."""
+def ratios_of(looked: Looked, risen: float) -> Ratios:
+    """Return what the signature is read from; tails lift h, clipped, above `risen`."""
     best = looked.means["best"]
     return Ratios(
         h=looked.h.gate,
@@ -100,7 +100,7 @@ def ratios_of(looked: Looked) -> Ratios:
         length_effect=looked.means["length_effect"],
         clipped_share=looked.means["at_clip"],
         clipped_groups=looked.clipped_groups,
-        has_heavy_tails=looked.causes.kind == "tail",
+        has_heavy_tails=looked.causes.kind == "tail" and looked.h.clipped_mean > risen,
         best_error=looked.h.clipped_mean / best if best > 0.0 else UNKNOWN,
         explained=looked.causes.explained,
         typical=looked.typical,
@@ -129,7 +129,7 @@ def findings_of(
         window=window,
         levels={name: _level(one) for name, one in looked.levels.items() if one.gate == one.gate},
         ratios=ratios | {"clipped_share": _known(looked.means["at_clip"])},
-        signature=signature(ratios_of(looked), limits).name,
+        signature=signature(ratios_of(looked, limits.risen), limits).name,
         shift_kind=looked.causes.kind,
         features=features,
         regret=_known(tried.regret),

@@ -75,7 +75,7 @@ def by_prompts(parent: Parent, blocks: Sequence[Block], seed: int) -> ByPrompts:
     parts = evidence_of(served, by_shape(list(first)), parent.reference)
     if (made := _recalibrated(parent, parts)) is not None:
         others[RECALIBRATED] = made.model
-    if (again := fitted_profile(first, seed)) is not None:
+    if (again := fitted_profile(parent, first, seed)) is not None:
         others[REPRETRAINED] = again
     if (shipped := candidates.foundation(parent)) is not None:
         others[FOUNDATION] = shipped.model
