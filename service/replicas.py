@@ -30,7 +30,7 @@ RESOLVERS = 16  # host names looked up at once
 OPTIONS = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1000),  # what a connection may take to be made
     ("grpc.max_reconnect_backoff_ms", 1000),  # a replica that came back is seen at the next look
 ]
 Answer = TypeVar("Answer")

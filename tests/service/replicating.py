@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from model.checkpoint import load_stored
 from model.prompt import Block, Examples
 from model.store import Store
 from monitoring.monitor import Monitor
@@ -53,7 +54,7 @@ class StandIn:
         self.store, self._tokens = store, tokens
         self.states, self.pairs = {}, {}  # by version
         self.served, self.refusals, self.kept = {}, {}, []  # served: by model, not the store's
-        self.looks = 0
+        self.looks, self._references = 0, {}
         self._port, self._number = None, 0
 
     @property
@@ -77,8 +78,9 @@ class StandIn:
         pointer = self.store.current(request.model)
         version = self.served.get(request.model, pointer.version)
         told = pb.GetMonitorStateResponse(model_version=version)
+        told.reference = self.reference(request.model, version)
         if (state := self.states.get(version)) is not None:
-            told.reference, told.state = state.reference, state.to_bytes()
+            told.state = state.to_bytes()
         named = pointer.candidate or pointer.version
         if named in self.refusals:
             told.refused_version, told.refusal = named, self.refusals[named]
@@ -87,6 +89,13 @@ class StandIn:
             if pointer.candidate in self.pairs:
                 told.paired = self.pairs[pointer.candidate].to_bytes()
         return told.SerializeToString()
+
+    def reference(self, model, version):
+        if version not in self._references:
+            fallback = profiles.FOUNDATION
+            found = reference_of(load_stored(self.store.folder, model, version, fallback))
+            self._references[version] = "" if found is None else found.id
+        return self._references[version]
 
     def collect(self, wire, _call):
         request = pb.CollectPromptsRequest.FromString(wire)

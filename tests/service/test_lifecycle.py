@@ -1,8 +1,10 @@
 """The steps of an evaluation on a real ledger and store, with replicas that a test speaks for."""
 
+import contextlib
 import json
 import re
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -54,7 +56,7 @@ class Loop:
             replica.states[version] = made
 
     def shadow(self, candidate_error=1.0, count=120):
-        """Let every replica have seen a candidate beside the served version."""
+        """Let every replica have seen a candidate beside the served version, if there is one."""
         candidate = self.store.current(NAME).candidate
         for place, replica in enumerate(self.replicas):
             replica.pairs[candidate] = paired_of(count, 3.0, candidate_error, place)
@@ -440,6 +442,64 @@ def test_a_ledger_that_cannot_be_written_stands_still_and_goes_on(loop):
     one.ledger._connection.execute("PRAGMA query_only = OFF")
 
     assert one.run("WATCHING").state is State.WATCHING
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a disk of 4 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(command, check=False).returncode:
+        pytest.skip("mounting is not allowed here; the test of an unwritable store must do")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(path):
+    """Leave no room on a disk."""
+    with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+
+
+@pytest.mark.parametrize("state", ["GATHERING", "SHADOWING", "WATCHING"])
+def test_a_full_disk_changes_nothing_and_room_mends_it(small_disk, state):
+    one = Loop(small_disk)
+    try:
+        overfill(one, small_disk / "ballast", state)
+    finally:
+        one.close()
+
+
+def overfill(one, ballast, state):
+    """Let the disk be full from a state on, and then have room again."""
+    one.harm()
+    one.ask()
+    if state != "GATHERING":
+        one.run("SHADOWING")
+        one.shadow()
+    if state == "WATCHING":
+        one.run("WATCHING")
+        one.live(scale=-1.0)  # it has to be taken back
+    before = one.store.current(NAME)
+    fill(ballast)
+    for _ in range(4):
+        one.tick(6.0)
+        fill(ballast)
+    assert one.store.current(NAME) == before
+    assert sum(n for (*_, outcome), n in one.parts.tally.reevaluations.items()
+               if outcome == "error") == 1  # fmt: skip
+
+    ballast.unlink()
+    one.run("SHADOWING", "WATCHING", "ROLLED_BACK", "FAILED")
+    if state == "GATHERING":
+        one.shadow()
+    done = one.run("WATCHING", "ROLLED_BACK", "FAILED")
+
+    assert done.state is not State.FAILED, done.fault
+    assert len(one.entries("PROMOTING")) == 1
+    assert AuditLog(one.store.folder / "audit.sqlite").verify().fault == ""
 
 
 def test_a_schedule_asks_once_an_interval(loop):
