@@ -183,11 +183,11 @@ class Lifecycle:
             kept.pop(evaluation_id, None)
 
     def _catch_up(self) -> None:
-        """Tell the end of evaluations that a process wrote down and did not live to tell."""
+        """Tell where evaluations stand that a process moved and did not live to tell of."""
         ledger, records = self._parts.ledger, self._parts.records
         for name in self._parts.in_force.names():
             for last in ledger.list(name, 1).evaluations:
-                if last.state.is_finished and records.is_behind(last):
+                if records.is_behind(last):
                     records.tell(last)
 
     def _sweep(self, unfinished: list[Evaluation]) -> None:

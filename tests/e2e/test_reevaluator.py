@@ -146,6 +146,8 @@ def survived(stage):
     posted = [post(one.webhook_url, began=began) for _ in range(50)]  # while it is watched
     (evaluation,) = ledger.list(NAME).evaluations
     until(lambda: ledger.get(evaluation.id).state.is_finished)
+    until(lambda: read(stage.folder / "reports", evaluation.id).ended)  # a moment later
+    until(lambda: stage.store.told(NAME))
     told = SimpleNamespace(
         died=died,
         posted=posted,
