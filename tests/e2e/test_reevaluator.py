@@ -115,7 +115,8 @@ def post(url, fingerprint="c9a8d7e6", token=TOKEN, status="firing", began=None):
         with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as reply:
             return reply.status
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:
+            return error.code
 
 
 def metric(one, name):
