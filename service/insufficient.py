@@ -16,20 +16,13 @@ def insufficient(
     served: Artifact, gathered: Gathered, age_seconds: float, why: Words | None = None
 ) -> Findings:
     """Return that nothing could be judged, and why."""
-    state = gathered.state
     return Findings(
         model=served.name,
         model_version=served.version,
         kind=KINDS[served.model.mode],
         reference=gathered.reference,
-        window=Window(
-            prompt_count=gathered.prompt_count,
-            row_count=0 if state is None else state.row_count,
-            age_seconds=age_seconds,
-            replicas=gathered.replicas,
-            missing_replicas=gathered.missing,
-        ),
-        levels={} if state is None else _levels(gathered),
+        window=_window(gathered, age_seconds),
+        levels=_levels(gathered),
         ratios={},
         signature="UNKNOWN",
         shift_kind="",
@@ -41,6 +34,16 @@ def insufficient(
         step="1",
         sentence=why or _words(gathered),
         advice=WAIT,
+    )
+
+
+def _window(gathered: Gathered, age_seconds: float) -> Window:
+    return Window(
+        prompt_count=gathered.prompt_count,
+        row_count=0 if gathered.state is None else gathered.state.row_count,
+        age_seconds=age_seconds,
+        replicas=gathered.replicas,
+        missing_replicas=gathered.missing,
     )
 
 
@@ -63,7 +66,8 @@ def _words(gathered: Gathered) -> Words:
 
 
 def _levels(gathered: Gathered) -> dict[str, LevelTold]:
-    assert gathered.state is not None
+    if gathered.state is None:
+        return {}
     return {
         channel: LevelTold(mean=level.mean, lower=level.gate, prompt_count=level.prompt_count)
         for channel, level in gathered.state.levels().items()

@@ -13,6 +13,7 @@ from model.version_folder import StoreError
 from monitoring.policy import Action, Decision, decide
 from monitoring.state import State as Sums
 from monitoring.verdict import Verdict
+from service.candidates import Candidate
 from service.drift_report import NO_REFERENCE, not_comparable
 from service.evaluating import Evaluated, Kept, NotComparable, Sources, evaluate
 from service.evaluation_record import Evaluation, State, Trigger
@@ -139,29 +140,18 @@ def _write_down(
     evaluated: Evaluated,
 ) -> None:
     """Keep the candidate and the findings, then the verdict; each before what names it."""
-    findings, candidate, version = evaluated.findings, evaluated.candidate, ""
-    if candidate is not None and parts.in_force.pointer(evaluation.model) is not None:
-        parts.reached("add")
-        version = parts.store.add(candidate.draft, candidate.arrays)
-        parts.reached("added")
+    findings, version = evaluated.findings, _add(parts, evaluation, evaluated.candidate)
     try:
         parts.records.keep(evaluation, findings)
     except OSError as error:
         sentence = f"the report cannot be written: {error.strerror or error}"
         raise StoreError(f"{evaluation.model}: {sentence}") from None
-    progress: dict[str, object] = {
-        "judged": datetime.fromtimestamp(parts.now(), UTC).isoformat(),
-        "prompt_count": findings.window.prompt_count,
-        "gate": _gate(found.state),
-        "candidate": "" if candidate is None else candidate.kind,
-        "worst_tenant_loss": _worst_loss(parts, evaluation, kept, evaluated),
-        "changes_kind": candidate is not None and candidate.draft.kind != findings.kind,
-    }
+    loss = _worst_loss(parts, evaluation, kept, evaluated)
     parts.move(
         evaluation,
         State.JUDGED,
         inputs=_numbers(findings),
-        noting=progress,
+        noting={**_noted(parts, evaluated), "gate": _gate(found.state), "worst_tenant_loss": loss},
         verdict=str(findings.verdict),
         reason=str(findings.reason),
         sentence_en=findings.sentence.en,
@@ -171,6 +161,27 @@ def _write_down(
     parts.tally.judged(
         evaluation.model, str(findings.verdict), evaluation.age_seconds, findings.regret
     )
+
+
+def _add(parts: Parts, evaluation: Evaluation, candidate: Candidate | None) -> str:
+    """Write a candidate into the store and return its version; empty where there is none."""
+    if candidate is None or parts.in_force.pointer(evaluation.model) is None:
+        return ""
+    parts.reached("add")
+    version = parts.store.add(candidate.draft, candidate.arrays)
+    parts.reached("added")
+    return version
+
+
+def _noted(parts: Parts, evaluated: Evaluated) -> dict[str, object]:
+    """Return what the business rules ask to know later."""
+    findings, candidate = evaluated
+    return {
+        "judged": datetime.fromtimestamp(parts.now(), UTC).isoformat(),
+        "prompt_count": findings.window.prompt_count,
+        "candidate": "" if candidate is None else candidate.kind,
+        "changes_kind": candidate is not None and candidate.draft.kind != findings.kind,
+    }
 
 
 def _worst_loss(
