@@ -2,7 +2,8 @@
 
 Payload version 4 of Alertmanager's webhook. Only the ledger's row is written before the answer;
 where it cannot be written the answer is 503, and Alertmanager comes again. An alert that comes
-again is known by its model, fingerprint and start; one that is over triggers nothing.
+again is known by its model, fingerprint and start; one that is over triggers nothing. One that
+still fires a quarter of an hour after its evaluation came to no verdict asks for another.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from service.evaluation_record import Trigger
+from service.evaluation_record import State, Trigger
 from service.ledger import Ledger, LedgerError
 from service.router import Asked
 from service.status_page import Reply
@@ -24,6 +25,9 @@ log = logging.getLogger("sonoba")
 
 BODY_BYTES_MAX = 2**20
 UNREAD_BYTES = 2**16  # of a refused body are read, so that the answer reaches its sender
+AGAIN_SECONDS = (
+    900.0  # after an evaluation without a verdict; SonobaReevaluationOverdue waits as long
+)
 ACTION = "reevaluate"
 ACTOR = "alertmanager"
 LABELS = ("alertname", "severity")  # the labels that are kept
@@ -111,17 +115,21 @@ class Webhook:
 
     def _ask(self, alert: Alert) -> bool:
         """Return whether an alert made an evaluation; one that came before does not."""
-        kept = _kept(alert)
-        asked = self._ledger.ask(
-            alert.model,
-            Trigger.ALERT,
-            alert.key,
-            ACTOR,
-            f"the alert {kept['alertname']} fires" if "alertname" in kept else "an alert fires",
-            max(0.0, self._now() - alert.starts_at.timestamp()),
-            kept,
-        )
-        return asked.is_new
+        kept, key = _kept(alert), alert.key
+        why = f"the alert {kept['alertname']} fires" if "alertname" in kept else "an alert fires"
+        began = max(0.0, self._now() - alert.starts_at.timestamp())
+        while True:
+            asked = self._ledger.ask(alert.model, Trigger.ALERT, key, ACTOR, why, began, kept)
+            if asked.is_new or not self._is_open_question(asked.evaluation_id):
+                return asked.is_new
+            key = f"{alert.key} after {asked.evaluation_id}"
+
+    def _is_open_question(self, evaluation_id: str) -> bool:
+        """Return whether an evaluation ended some time ago and answered nothing."""
+        last = self._ledger.get(evaluation_id)
+        if last is None or last.in_state_seconds < AGAIN_SECONDS:
+            return False
+        return last.state is State.FAILED or (last.state is State.DONE and last.action == "WAIT")
 
     def _record(self, alert: Alert) -> None:
         """Write down that an alert is over: it says when, and triggers nothing."""

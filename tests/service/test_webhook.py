@@ -12,6 +12,7 @@ import pytest
 from service.audit import AuditLog
 from service.evaluation_record import State, Trigger
 from service.ledger import Ledger
+from service.ledger_clock import now
 from service.metrics_port import HttpPort
 from service.router import Router
 from service.tokens import Tokens
@@ -52,8 +53,11 @@ def payload(*alerts, **changes):
 def hook(tmp_path):
     token_file = tmp_path / "token"
     token_file.write_text(f"{TOKEN}\n")
-    token_file.chmod(0o600)
-    ledger, woken = Ledger(tmp_path / "audit.sqlite"), threading.Event()
+    clock, woken = [0.0], threading.Event()  # seconds that nobody waited for
+    ledger = Ledger(
+        tmp_path / "audit.sqlite",
+        lambda: (real := now())._replace(boot_seconds=real.boot_seconds + clock[0]),
+    )
     router = Router()
     tokens = Tokens(token_file, "webhook_token_file")
     router.add("POST", "/alerts", Webhook(tokens, ledger, lambda: ["bikes", "trips"], woken.set))
@@ -78,7 +82,13 @@ def hook(tmp_path):
             connection.close()
 
     yield SimpleNamespace(
-        post=post, ledger=ledger, woken=woken, port=port, path=tmp_path, token_file=token_file
+        post=post,
+        clock=clock,
+        ledger=ledger,
+        woken=woken,
+        port=port,
+        path=tmp_path,
+        token_file=token_file,
     )
     port.close()
     ledger.close()
@@ -133,6 +143,32 @@ def test_an_alert_that_began_anew_is_another_one(hook):
     later = an_alert(startsAt=(BEGAN + timedelta(seconds=60)).isoformat())
     assert json.loads(hook.post(payload(later)).text)["asked"] == 1
     assert len(hook.ledger.list("bikes").evaluations) == 2
+
+
+@pytest.mark.parametrize("end", [{"new": State.FAILED}, {"new": State.DONE, "action": "WAIT"}])
+def test_an_alert_that_got_no_verdict_asks_again_a_quarter_of_an_hour_later(hook, end):
+    def later(seconds):
+        hook.clock[0] += seconds
+        for _ in range(3):
+            hook.post(payload(an_alert()))
+        return hook.ledger.list("bikes").evaluations
+
+    for count in (1, 2, 3):
+        newest = later(901.0)[0]
+        assert len(hook.ledger.list("bikes").evaluations) == count
+        hook.ledger.move(newest.id, State.ASKED, **end)
+        assert len(later(890.0)) == count
+
+
+def test_an_alert_that_got_its_verdict_does_not_ask_again(hook):
+    hook.post(payload(an_alert()))
+    (one,) = hook.ledger.unfinished()
+    hook.ledger.move(one.id, State.ASKED, State.DONE, action="NOTHING")
+    hook.clock[0] += 1e6
+
+    hook.post(payload(an_alert()))
+
+    assert len(hook.ledger.list("bikes").evaluations) == 1
 
 
 def test_two_alerts_of_one_model_make_one_evaluation_and_of_two_models_two(hook):
