@@ -1,5 +1,7 @@
 """What the codes of a report mean in words, and its glossary, English and Japanese side by side."""
 
+from service.findings import Words
+
 CODES: dict[str, tuple[str, str]] = {
     "verdict_KEEP": ("Keep", "現状維持"),
     "verdict_WATCH": ("Keep and watch", "維持して経過観察"),
@@ -153,3 +155,14 @@ GLOSSARY: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (
         ),
     ),
 )
+
+
+def in_short(verdict: str, reason: str) -> Words:
+    """Return a verdict and its reason in words that name no feature; codes without words stay.
+
+    >>> in_short("TELL_BUSINESS", "NOISE").en
+    'Tell the business: labels became noisier.'
+    """
+    what = CODES.get(f"verdict_{verdict}", (verdict, verdict))
+    why = CODES.get(f"reason_{reason}", (reason, reason))
+    return Words(en=f"{what[0]}: {why[0]}.", ja=f"{what[1]}（{why[1]}）。")

@@ -27,6 +27,7 @@ from service.report_pictures import (
     stages,
 )
 from service.report_reading import is_promoted, light, outcome, to_do
+from service.report_rules import meaning
 from service.report_words import Voice
 from service.status_page import LANGUAGES
 
@@ -44,6 +45,7 @@ READERS = {  # what the template calls
     "error_words": error_words,
     "gain_words": gain_words,
     "goal": goal,
+    "meaning": meaning,
 }
 
 

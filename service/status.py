@@ -89,7 +89,7 @@ class Status:
             **series(points, shown.name),
             "models": models(artifacts, snapshots),
             **self._details(shown, self._detailed(shown.name) or snapshots.get(shown.name)),
-            "last_evaluation": evaluation(self._evaluated(shown.name)),
+            "last_evaluation": evaluation(self._evaluated(shown.name), self._page_names),
             "replicas": 1,
         }
 

@@ -7,6 +7,7 @@ from model.checkpoint import Artifact
 from model.last_evaluation import LastEvaluation
 from monitoring.levels import CRITICAL, MAJOR, WARNING
 from monitoring.snapshot import FeatureMove, Snapshot
+from service.report_codes import in_short
 from service.trend import Errors, Point
 from service.trust import Finding
 
@@ -54,11 +55,16 @@ def series(points: Sequence[Point], model: str) -> Section:
     }
 
 
-def evaluation(found: LastEvaluation | None) -> Section | None:
-    """Return what the last re-evaluation of a model concluded; None where there was none."""
+def evaluation(found: LastEvaluation | None, page_names: bool = False) -> Section | None:
+    """Return what the last re-evaluation of a model concluded; None where there was none.
+
+    Its own sentence may name features; without `page_names` verdict and reason are said instead.
+    """
     if found is None:
         return None
-    return found.model_dump(exclude={"time_seconds"}) | {"time": round(found.time_seconds)}
+    known = found.model_dump(exclude={"time_seconds"})
+    sentence = found.sentence if page_names else in_short(found.verdict, found.reason).model_dump()
+    return known | {"time": round(found.time_seconds), "sentence": sentence}
 
 
 def attribution(snapshot: Snapshot | None, names: Sequence[str] | None) -> Section:

@@ -4,19 +4,23 @@ import hashlib
 import re
 import string
 from base64 import b64encode
+from dataclasses import fields
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 
 from monitoring.policy import Action
+from monitoring.rules import Rules
 from monitoring.verdict import Reason, Verdict
 from service.evaluation_record import State, Trigger
+from service.findings import Words
 from service.report import Listed
 from service.report_codes import CODES, GLOSSARY
 from service.report_page import list_page, page, policy
 from service.report_pictures import shown, stages
 from service.report_reading import is_promoted, light, outcome, to_do
+from service.report_rules import JAPANESE, meaning
 from service.report_words import TEXTS, Voice
 from service.trust import Trust
 from tests.service.reports import (
@@ -122,7 +126,7 @@ def test_both_languages_say_the_sentences_and_the_same_numbers(make):
             assert f"{say.number(error.lower)}–{say.number(error.upper)}" in said
             assert f"{count:,}" in said
         for name, value in made.rules.items():
-            assert f"{name} {say.rule(name, value)}" in said
+            assert f"{name} {meaning(name, language)} {say.rule(name, value)}" in said
         for pair in GLOSSARY:
             assert all(say.pick(words) in said for words in pair)
     assert not re.search("[ぁ-ん]", found.said("en"))
@@ -322,10 +326,10 @@ def test_the_commands_are_named():
 def test_every_text_is_there_in_both_languages_with_the_same_values():
     for key, pair in TEXTS.items():
         assert len(pair) == 2 and all(words.strip() for words in pair), key
-        fields = [
+        english, japanese = (
             {name for _, name, _, _ in string.Formatter().parse(words) if name} for words in pair
-        ]
-        assert fields[0] == fields[1], key
+        )
+        assert english == japanese, key
     assert len(GLOSSARY) == 10
 
 
@@ -350,6 +354,24 @@ def test_there_are_no_words_for_codes_that_do_not_exist():
     for key in CODES:
         kind, _, code = key.partition("_")
         assert kind not in known or code in set(known[kind]), key
+
+
+def test_every_rule_is_explained_in_both_languages():
+    names = {field.name for field in fields(Rules)}
+
+    assert set(JAPANESE) == names
+    assert all(len(meaning(name, "en")) > 15 for name in names)
+    assert meaning("not_a_rule", "en") == meaning("not_a_rule", "ja") == ""
+
+
+def test_names_in_a_sentence_stand_out():
+    made = kept()
+    words = Words(en="The spread of `a<b>` changed.", ja="`a<b>`が変化。")
+    made = made.model_copy(
+        update={"findings": made.findings.model_copy(update={"sentence": words})}
+    )
+
+    assert 'The spread of <b class="name">a&lt;b&gt;</b> changed.' in page(made)
 
 
 def test_every_sentence_can_be_said():
