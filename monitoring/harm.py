@@ -107,8 +107,10 @@ def best_error(served: Served) -> Array:
 
     No method that knows the prior errs less; of a centred prompt, none that takes its means out.
     """
-    inverse, noise = _exact(served)  # (B, p, p), (B,)
-    leverage = ((served.queries @ inverse) * served.queries).sum(axis=2).mean(axis=1)  # (B,)
+    root, lifted, noise = _lifted(served)  # (p, p) or (B, p, p), (B, p, p), (B,)
+    signals = root @ served.queries.mT  # (B, p, Q) T^½v
+    solved = np.linalg.solve(lifted, signals)  # (B, p, Q)
+    leverage = (signals * solved).sum(axis=1).mean(axis=1)  # (B,)
     error: Array = served.noise_variance * (1.0 + _mean_share(served)) + noise * leverage  # (B,)
     return error
 
@@ -189,16 +191,25 @@ def _exact(served: Served) -> tuple[Array, Array]:
 
     So T may be singular. σ² is held above NOISE_FLOOR; a prompt that overflows gets NaN.
     """
+    root, lifted, noise = _lifted(served)
+    solved = np.linalg.inv(lifted)  # (B, p, p)
+    solved[np.isnan(noise)] = np.nan
+    return root @ solved @ root, noise
+
+
+def _lifted(served: Served) -> tuple[Array, Array, Array]:
+    """Return T^½ (p, p) or (B, p, p), T^½GT^½ + σ²I (B, p, p) and that σ² (B,).
+
+    σ² is NaN where a prompt overflows, and its matrix I: LAPACK would fail the whole batch.
+    """
     root = _root(served.task_covariance)  # (p, p) or (B, p, p)
     signal = root @ served.gram @ root  # (B, p, p)
     trace = np.einsum("bii->b", signal)  # (B,)
     noise = np.maximum(np.maximum(served.noise_variance, SMALLEST_NOISE), NOISE_FLOOR * trace)
     eye = np.eye(signal.shape[1])  # (p, p)
     lifted = signal + noise[:, None, None] * eye  # (B, p, p)
-    finite = np.isfinite(lifted).all(axis=(1, 2))  # (B,) LAPACK would fail the whole batch
-    solved = np.linalg.inv(np.where(finite[:, None, None], lifted, eye))  # (B, p, p)
-    solved[~finite] = np.nan
-    return root @ solved @ root, noise
+    finite = np.isfinite(lifted).all(axis=(1, 2))  # (B,)
+    return root, np.where(finite[:, None, None], lifted, eye), np.where(finite, noise, np.nan)
 
 
 def _root(covariance: Array) -> Array:

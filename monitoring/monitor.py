@@ -135,7 +135,9 @@ class Monitor:
         The newest whole blocks that hold prompt_count (0: all that are kept), of those that did
         not begin longer ago than age_seconds (0: no bound).
         """
-        raise NotImplementedError
+        with self.lock:
+            watch = self.watch
+            return None if watch is None else watch.recent.state(prompt_count, age_seconds)
 
     def snapshot(self) -> Snapshot:
         """Return what is known now."""

@@ -70,15 +70,26 @@ def observe(
 
 
 def sums_of(served: Served) -> Sums:
-    """Return the moments of a batch's examples and queries; rows' means are 0 where centred.
+    """Return the moments of a batch's examples and queries."""
+    means, gaps = row_means(served), label_gaps(served)  # (B, p) each
+    return scene_sums(served.count, means, served.gram, served.queries, gaps)
+
+
+def row_means(served: Served) -> Array:
+    """Return the mean row ū (B, p) of each prompt, 0 where centred.
 
     An uncentred summary has no rows: its mean is the intercept's column of the Gram matrix, if any.
     """
     if served.rows is not None:
-        means = served.rows.mean(axis=1)  # (B, p)
-    elif served.centred:
-        means = np.zeros(served.products.shape)  # (B, p)
-    else:
-        means = served.gram[:, 0] / served.count  # (B, p)
-    gaps = served.products - served.gram @ served.prior_mean  # (B, p)
-    return scene_sums(served.count, means, served.gram, served.queries, gaps)
+        means: Array = served.rows.mean(axis=1)  # (B, p)
+        return means
+    if served.centred:
+        return np.zeros(served.products.shape)
+    first: Array = served.gram[:, 0] / served.count  # (B, p)
+    return first
+
+
+def label_gaps(served: Served) -> Array:
+    """Return Uᵀr - Gm (B, p), what the labels say beyond the prior mean."""
+    gaps: Array = served.products - served.gram @ served.prior_mean  # (B, p)
+    return gaps

@@ -20,7 +20,7 @@ from monitoring.harm import Served
 
 Array = NDArray[np.float64]
 
-WEIGHT = 0.25  # of the reference's second moment of a coordinate: M/4 rows' worth of shrinkage
+WEIGHT = 0.1  # of the reference's second moment of a coordinate: M/10 rows' worth of shrinkage
 SMALLEST_SHARE = 1e-6  # of the mean second moment, for coordinates that never varied
 
 
@@ -36,10 +36,6 @@ class RidgeSums(NamedTuple):
     residual_power: float  # Σ |r - Um - Ua|²/M
     freedom: float  # Σ of the share of σ² that the residual holds
 
-    def joined(self, other: "RidgeSums") -> "RidgeSums":
-        """Return the sums of both."""
-        return RidgeSums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
 
 def ridge_scale(reference: Sums, coordinate_count: int) -> Array:
     """Return t (p,): by the reference's examples, or √WEIGHT where it has other coordinates."""
@@ -51,32 +47,31 @@ def ridge_scale(reference: Sums, coordinate_count: int) -> Array:
     return scale
 
 
-@np.errstate(all="ignore")  # what overflows is found in the numbers
-def ridge_sums(served: Served, label_power: Array, scale: Array) -> RidgeSums:
-    """Return the sums of B prompts; label_power (B,) is rᵀr/M, scale (p,) is t.
+class RidgeFits(NamedTuple):
+    """Each of B prompts solved by the weak ridge."""
 
-    Rows are not needed. Nothing of a prompt that is not finite may be among them.
+    shrinkage: Array  # (B, p, p) Q, symmetric
+    tasks: Array  # (B, p) a
+    residual_power: Array  # (B,)
+    freedom: Array  # (B,)
+
+
+@np.errstate(all="ignore")  # what overflows is found in the numbers
+def ridge_fits(served: Served, label_power: Array, scale: Array) -> RidgeFits:
+    """Return each of B prompts solved; label_power (B,) is rᵀr/M, scale (p,) is t.
+
+    Rows are not needed. A prompt that is not finite would fail the others.
     """
     M, m = served.count, served.prior_mean  # (), (p,)
-    G = served.gram / M  # (B, p, p)
-    gaps = served.products / M - G @ m  # (B, p)
-    S = G / np.outer(scale, scale)  # (B, p, p)
+    products = served.products / M  # (B, p)
+    gaps = products - served.gram @ (m / M)  # (B, p)
+    S = served.gram / (M * np.outer(scale, scale))  # (B, p, p)
     g = gaps / scale  # (B, p)
-    eye = np.eye(len(m))  # (p, p)
-    Q = np.linalg.inv(S + eye)  # (B, p, p)
+    Q = np.asarray(np.linalg.inv(S + np.eye(len(m))), np.float64)  # (B, p, p)
     a = (Q @ g[..., None])[..., 0]  # (B, p)
-    left = label_power - (gaps + served.products / M) @ m  # (B,) |r - Um|²/M
+    left = label_power - (gaps + products) @ m  # (B,) |r - Um|²/M
     fitted = ((S @ a[..., None])[..., 0] * a).sum(axis=1)  # (B,)
     residual = left - 2.0 * (a * g).sum(axis=1) + fitted  # (B,)
-    QQ = Q @ Q  # (B, p, p)
-    used = np.trace(eye - QQ, axis1=1, axis2=2)  # (B,) 2 tr(I - Q) - tr(I - Q)²
-    return RidgeSums(
-        prompt_count=float(len(a)),
-        inverse_lengths=len(a) / M,
-        shrinkage=Q.sum(axis=0),
-        shrinkage_squares=QQ.sum(axis=0),
-        tasks=a.sum(axis=0),
-        task_squares=a.T @ a,
-        residual_power=float(np.maximum(residual, 0.0).sum()),
-        freedom=float((1.0 - served.centred / M - used / M).sum()),
-    )
+    used = len(m) - np.einsum("bij,bij->b", Q, Q)  # (B,) 2 tr(I - Q) - tr(I - Q)²
+    freedom: Array = 1.0 - served.centred / M - used / M  # (B,)
+    return RidgeFits(Q, a, np.maximum(residual, 0.0), freedom)

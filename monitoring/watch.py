@@ -3,53 +3,28 @@
 Fed by one thread (`monitoring.monitor`), prompts of one shape at a time.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.causes import RecentCauses
 from monitoring.combo import Combo
 from monitoring.covariates import Normal, prompt_statistics, summary_statistics
+from monitoring.evidence import OTHERS
 from monitoring.gate import Inflated, Window
 from monitoring.harm import Served, excess_by_direction
 from monitoring.levels import DEVIATIONS_MAX, RATIO_MAX
 from monitoring.observation import Observations
+from monitoring.recent import RecentEvidence
 from monitoring.reference import Inflations, Reference
+from monitoring.seen import Seen, Summary
 from monitoring.snapshot import Level
+from monitoring.summing import Batch, Judged
 from monitoring.totals import RATIO_BUCKETS, Released, Totals
+
+__all__ = ["Seen", "Summary", "Watch"]
 
 Array = NDArray[np.float64]
 
 DIRECTIONS_MAX = 32
-POWER_MAX = 1e6  # of a prompt's rows, reference variances: beyond, it says nothing of a cause
-OTHERS = ("ridge", "label_power", "best", "length_effect", "at_clip", "tail_share")
-
-
-class Summary(NamedTuple):
-    """The covariates of B prompts that came as sums."""
-
-    mean: Array  # (B, d)
-    scatter: Array  # (B, d, d) about the prompt's mean
-
-
-class Seen(NamedTuple):
-    """B prompts of one shape that the model itself answered."""
-
-    served: Served
-    covariates: Array | Summary  # (B, M, d) natural units
-
-    @property
-    def feature_count(self) -> int:
-        """d."""
-        x = self.covariates.mean if isinstance(self.covariates, Summary) else self.covariates
-        return int(x.shape[-1])
-
-    def take(self, prompts: NDArray[np.intp]) -> "Seen":
-        """Return the chosen prompts."""
-        x = self.covariates
-        part = Summary(*(a[prompts] for a in x)) if isinstance(x, Summary) else x[prompts]
-        return Seen(self.served.take(prompts), part)
 
 
 class Watch:
@@ -62,7 +37,7 @@ class Watch:
         self._turn = _turn(reference.normal)
         self.released = Released(self.direction_count)
         self.combo = Combo(reference.normal, reference.calibration)
-        self.recent = RecentCauses(reference)
+        self.recent = RecentEvidence(reference)
         self._window = Window(reference.feature_count, reference.window_prompts, len(OTHERS))
 
     def observe(self, seen: Seen, observed: Observations) -> None:
@@ -78,34 +53,24 @@ class Watch:
         self.combo.update_many(means, moments, tails, served.count)
         over = reference.inflations(observed.counts, observed.predicted, observed.loo)
         effect = reference.length_effect(observed.counts)  # (B,)
-        self._window.add(self._inflated(observed, over, effect, tails), served.count)
+        others = self._others(observed, over, effect, tails)  # (B, 6)
+        self._window.add(Inflated(over.clipped, over.ratios, others), served.count)
         totals = _totals(observed, over, effect, reference, self.direction_count)
         excess = self._excess(served)  # (B, D)
         self._add_directions(totals, means, excess)
         self.released.add(totals)
-        self._remember(seen, observed, excess, moments)
+        powers = np.trace(moments, axis1=1, axis2=2) / moments.shape[1]  # (B,)
+        judged = Judged(seen, observed, over, others, excess, powers)
+        self.recent.add(Batch(reference, judged), served)
 
-    def _remember(self, seen: Seen, observed: Observations, excess: Array, moments: Array) -> None:
-        """Keep what causes are read from, of prompts that are not beyond all measure."""
-        power = np.trace(moments, axis1=1, axis2=2)  # (B,)
-        sane = np.flatnonzero(power < POWER_MAX * moments.shape[1])
-        if len(sane):
-            part = seen.take(sane)
-            x = part.covariates
-            if isinstance(x, Summary):
-                means, scatters = x.mean, np.diagonal(x.scatter, axis1=1, axis2=2)  # (B, d) each
-            else:
-                means = x.mean(axis=1)  # (B, d)
-                scatters = ((x - means[:, None]) ** 2).sum(axis=1)  # (B, d)
-            self.recent.add(part.served, means, scatters, excess[sane], observed.predicted[sane])
-
-    def _inflated(
+    def _others(
         self, observed: Observations, over: Inflations, effect: Array, tails: Array
-    ) -> Inflated:
+    ) -> Array:
+        """Return the ratios OTHERS (B, 6), NaN where there is none."""
         base = self.reference.baselines
         place = base.place(observed.counts)  # (B,)
         with np.errstate(divide="ignore", invalid="ignore"):
-            others = np.column_stack(
+            return np.column_stack(
                 [
                     observed.ridge / base.normal("ridge", observed.counts),
                     observed.label_power / base.label_power[place],
@@ -114,8 +79,7 @@ class Watch:
                     over.at_clip.max(axis=1),
                     tails,
                 ]
-            )  # (B, 6)
-        return Inflated(over.clipped, over.ratios, others)
+            )
 
     def _excess(self, served: Served) -> Array:
         """Return the excess by direction (B, D); 0 for prompts of other working coordinates."""
