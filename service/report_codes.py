@@ -157,12 +157,18 @@ GLOSSARY: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (
 )
 
 
+def verdict_words(verdict: str) -> Words:
+    """Return a verdict in words; a code that has none stays."""
+    english, japanese = CODES.get(f"verdict_{verdict}", (verdict, verdict))
+    return Words(en=english, ja=japanese)
+
+
 def in_short(verdict: str, reason: str) -> Words:
     """Return a verdict and its reason in words that name no feature; codes without words stay.
 
     >>> in_short("TELL_BUSINESS", "NOISE").en
     'Tell the business: labels became noisier.'
     """
-    what = CODES.get(f"verdict_{verdict}", (verdict, verdict))
-    why = CODES.get(f"reason_{reason}", (reason, reason))
-    return Words(en=f"{what[0]}: {why[0]}.", ja=f"{what[1]}（{why[1]}）。")
+    what = verdict_words(verdict)
+    english, japanese = CODES.get(f"reason_{reason}", (reason, reason))
+    return Words(en=f"{what.en}: {english}.", ja=f"{what.ja}（{japanese}）。")

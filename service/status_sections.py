@@ -7,7 +7,7 @@ from model.checkpoint import Artifact
 from model.last_evaluation import LastEvaluation
 from monitoring.levels import CRITICAL, MAJOR, WARNING
 from monitoring.snapshot import FeatureMove, Snapshot
-from service.report_codes import in_short
+from service.report_codes import in_short, verdict_words
 from service.trend import Errors, Point
 from service.trust import Finding
 
@@ -62,9 +62,17 @@ def evaluation(found: LastEvaluation | None, page_names: bool = False) -> Sectio
     """
     if found is None:
         return None
-    known = found.model_dump(exclude={"time_seconds"})
     sentence = found.sentence if page_names else in_short(found.verdict, found.reason).model_dump()
-    return known | {"time": round(found.time_seconds), "sentence": sentence}
+    return {
+        "time": round(found.time_seconds),
+        "evaluation_id": found.evaluation_id,
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "action": found.action,
+        "words": verdict_words(found.verdict).model_dump(),
+        "sentence": sentence,
+        "report_url": found.report_url,
+    }
 
 
 def attribution(snapshot: Snapshot | None, names: Sequence[str] | None) -> Section:

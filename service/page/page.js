@@ -100,6 +100,8 @@ const TEXTS = {
   evaluation: ["Last evaluation", "最後の再評価"],
   evaluationNone: ["none yet", "未実施"],
   evaluationFact: ["of the model on fresh data", "新しいデータでのモデル検証"],
+  evaluated: ["Last evaluation, {time}: {sentence}", "最後の再評価（{time}）: {sentence}"],
+  report: ["Report", "レポート"],
   chart: ["{title}: now {now}, highest {most}", "{title}: 現在 {now}、最大 {most}"],
   noPoints: ["{title}: no measurement yet", "{title}: まだ測定値がありません"],
   unmeasured: ["No measurement yet.", "まだ測定値がありません。"],
@@ -238,6 +240,18 @@ function showAnswer(status) {
   write(find("since"), text("since", { time: (isToday ? clock : day)(status.since) }));
 }
 
+// Says what the last re-evaluation of the model shown concluded, with its report where there is one.
+function showEvaluation({ last_evaluation: evaluation }) {
+  const line = find("evaluated");
+  line.hidden = !evaluation;
+  if (!evaluation) return;
+  const [words, link] = line.children;
+  const sentence = evaluation.sentence[LANG] ?? evaluation.verdict;
+  write(words, text("evaluated", { time: day(evaluation.time), sentence }));
+  link.hidden = !/^http/.test(evaluation.report_url); // never a script
+  if (!link.hidden) link.href = `${evaluation.report_url}?lang=${LANG}`;
+}
+
 function showFacts(status) {
   const last = Object.fromEntries(Object.entries(status.series).map(([k, v]) => [k, v.at(-1)]));
   const evaluation = status.last_evaluation;
@@ -250,7 +264,7 @@ function showFacts(status) {
     [
       "evaluation",
       evaluation ? day(evaluation.time) : text("evaluationNone"),
-      evaluation?.verdict ?? text("evaluationFact"),
+      evaluation?.words[LANG] ?? text("evaluationFact"),
     ],
   ];
   find("facts").replaceChildren(
@@ -481,7 +495,7 @@ function start() {
     }
     if (status) {
       shownAt = Date.now() / 1000;
-      for (const show of [showAnswer, showFacts, showMoved, showModels, draw]) show(status);
+      for (const show of [showAnswer, showEvaluation, showFacts, showMoved, showModels, draw]) show(status);
     }
     showStale(!status);
   }

@@ -11,10 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from model.checkpoint import FOUNDATION_FILE, load
+from model.last_evaluation import LastEvaluation
 from service.metrics_port import MetricsPort
 from service.status import Status
 from service.tally import MethodTally
-from tests.service.snapshots import WARMING, Clock, harmed, measured
+from tests.service.snapshots import NOON, WARMING, Clock, harmed, measured
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -176,6 +177,50 @@ def test_a_harmed_model_is_explained(show, look):
     assert page.inner_text("#skipped") == (
         "Prompts left out of the statistics: too few examples 12, repeated 3."
     )
+
+
+EVALUATED = LastEvaluation(
+    evaluation_id="e1",
+    time_seconds=NOON + 21_000,
+    verdict="RECALIBRATE",
+    reason="COVARIATE",
+    action="PROMOTE",
+    sentence={"en": "The spread of `humidity` changed.", "ja": "「humidity」が変化。"},
+    report_url="http://127.0.0.1:9/reports/e1",
+)
+
+
+@pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("ja", "ja-JP")])
+def test_the_last_evaluation_is_told_with_a_link_to_its_report(show, look, language, locale):
+    page = look(show("NO", last_evaluation=lambda _: EVALUATED).url, locale, 375)
+    page.screenshot(path=PICTURES / f"evaluated-{language}-375.png", full_page=True)
+
+    said = {"en": "the inputs moved to where this model answers badly.", "ja": "再調整（入力が、"}
+    assert said[language] in page.inner_text("#evaluated")
+    assert "humidity" not in page.content()  # not shown unless that is set
+    link = page.get_attribute("#evaluated a", "href")
+    assert link == f"http://127.0.0.1:9/reports/e1?lang={language}"
+    word = {"en": "Recalibrate", "ja": "再調整"}[language]
+    assert page.locator("#facts div").last.locator("dd").last.inner_text() == word
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("address", ["", "javascript:alert(1)", "data:text/html,x"])
+def test_what_is_no_address_of_a_report_is_no_link(show, look, address):
+    told = EVALUATED.model_copy(update={"report_url": address})
+    page = look(show("YES", last_evaluation=lambda _: told).url)
+
+    assert page.is_visible("#evaluated")
+    assert not page.is_visible("#evaluated a")
+    assert page.get_attribute("#evaluated a", "href") is None
+
+
+def test_without_an_evaluation_nothing_is_said_of_one(show, look):
+    page = look(show("YES").url)
+
+    assert not page.is_visible("#evaluated")
+    assert "none yet" in page.inner_text("#facts")
 
 
 def test_the_page_follows_the_service_and_says_when_it_cannot(show, look):

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 import service
 from model.checkpoint import FOUNDATION_FILE, load
+from model.last_evaluation import LastEvaluation
 from service.metrics_port import MetricsPort
 from service.status import Status
 from service.status_page import SERVED, language
@@ -240,6 +241,46 @@ def test_the_report_keeps_its_contract(watched):
     assert report["shift_kind"] == "correlation"
     assert report["skipped"] == {"queue_full": 0, "few_examples": 12, "duplicate": 3}
     assert (report["last_evaluation"], report["replicas"]) == (None, 1)
+
+
+EVALUATED = LastEvaluation(
+    evaluation_id="e1",
+    time_seconds=NOON - 600.4,
+    verdict="RECALIBRATE",
+    reason="COVARIATE",
+    action="PROMOTE",
+    sentence={"en": "The spread of `salary` changed.", "ja": "「salary」が変化。"},
+    report_url="https://reports.example.com/reports/e1",
+)
+
+
+def test_the_last_evaluation_is_told_without_names_of_features(start):
+    asked = {"weather": EVALUATED}
+    watched = start(last_evaluation=asked.get)
+    watched.snapshots = [harmed()]
+
+    told = watched.report()["last_evaluation"]
+
+    assert told == {
+        "time": NOON - 600,
+        "evaluation_id": "e1",
+        "verdict": "RECALIBRATE",
+        "reason": "COVARIATE",
+        "action": "PROMOTE",
+        "words": {"en": "Recalibrate", "ja": "再調整"},
+        "sentence": {
+            "en": "Recalibrate: the inputs moved to where this model answers badly.",
+            "ja": "再調整（入力が、このモデルの苦手な範囲に移った）。",
+        },
+        "report_url": "https://reports.example.com/reports/e1",
+    }
+    assert watched.report("?model=foundation")["last_evaluation"] is None
+
+
+def test_with_names_the_evaluation_says_its_own_sentence(start):
+    watched = start(last_evaluation=lambda _: EVALUATED, page_names=True)
+
+    assert watched.report()["last_evaluation"]["sentence"] == EVALUATED.sentence
 
 
 def test_every_model_is_listed_with_how_far_its_monitor_is(watched):
