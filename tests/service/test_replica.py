@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import sonoba
+from model.store import Store
+from monitoring.paired import Paired
 from monitoring.state import State
 from service.tokens import bearer
 from sonoba.v1 import predictor_pb2, replica_pb2_grpc
@@ -20,7 +22,7 @@ from tests.service.test_admin_port import failure
 from tests.service.test_batch import batch
 from tests.service.test_operation import scrape, value
 from tests.service.test_stream import numbered
-from tests.service.watched import NAME, request
+from tests.service.watched import NAME, request, wait
 
 pytestmark = pytest.mark.slow  # seconds, all together
 
@@ -88,18 +90,38 @@ def store(tmp_path_factory):
     return watched.save(tmp_path_factory.mktemp("store"))
 
 
-def test_sums_are_never_of_fewer_than_20_prompts_nor_their_differences(administered, store):
-    one = administered(store=store)
+def public_counts(one, kind, field):
+    """Return how many prompts the sums were of, as 130 prompts came one by one."""
     blocks, seen = asked(3, B=130)[0], [0]
     for place in range(130):
         one.stub.Predict(request(blocks, place))
         if place % 3 == 0:
             one.server._monitors.watching.look()
-            told = one.ask("GetMonitorState", model=NAME)
-            count = State.from_bytes(told.state).prompt_count if told.state else 0
+            sums = getattr(one.ask("GetMonitorState", model=NAME), field)
+            count = kind.from_bytes(sums).prompt_count if sums else 0
             assert count <= place + 1
             if count != seen[-1]:
                 seen.append(count)
+    return seen
+
+
+def test_sums_are_never_of_fewer_than_20_prompts_nor_their_differences(administered, store):
+    seen = public_counts(administered(store=store), State, "state")
+
+    assert min(np.diff(seen)) >= 20
+    assert seen[-1] >= 100
+
+
+def test_nor_are_the_errors_of_a_candidate(administered, tmp_path):
+    folder = watched.save(tmp_path / "store")
+    candidate = Store(folder).current(NAME).version
+    watched.save(folder, found=watched.provisional())
+    one = administered(store=folder, store_poll_seconds=0.05)
+    assert one.ask("GetMonitorState", model=NAME).candidate_version == ""
+    Store(folder).nominate(NAME, candidate)
+    wait(lambda: one.ask("GetMonitorState", model=NAME).candidate_version == candidate)
+
+    seen = public_counts(one, Paired, "paired")
 
     assert min(np.diff(seen)) >= 20
     assert seen[-1] >= 100
