@@ -16,6 +16,7 @@ from model.version_folder import sync_folder, write_through
 from service.findings import BoundsTold, Findings, Finite, Words
 
 EVALUATION = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,79}")  # no dot, no slash: a file's name
+IDLE = ("NOTHING", "WAIT")  # actions after which all is as before
 FOLDER_MODE, FILE_MODE = 0o750, 0o640  # names of features are not for everybody on the machine
 
 EvaluationId = Annotated[str, Field(pattern=f"^{EVALUATION.pattern}$")]
@@ -134,7 +135,7 @@ class Listed(_Part):
     verdict: str = ""
     """Empty until judged."""
     action: str = ""
-    """Of the last decision; empty before the first."""
+    """Of the last decision that changed something, else of the last; empty before the first."""
 
 
 class _Decision(BaseModel):
@@ -236,10 +237,12 @@ def _head(path: Path) -> Listed | None:
         return None
     if head.evaluation != path.stem:
         return None
+    actions = [one.action for one in head.decisions]
+    acts = [one for one in actions if one not in IDLE] or actions
     return Listed(
         **head.model_dump(include={"evaluation", "model", "asked", "ended", "state"}),
         verdict=head.findings.verdict if head.findings else "",
-        action=head.decisions[-1].action if head.decisions else "",
+        action=acts[-1] if acts else "",
     )
 
 

@@ -26,7 +26,7 @@ from service.report_pictures import (
     spread,
     stages,
 )
-from service.report_reading import is_promoted, light, outcome, to_do
+from service.report_reading import deciding, light, outcome, to_do
 from service.report_rules import meaning
 from service.report_words import Voice
 from service.status_page import LANGUAGES
@@ -34,9 +34,9 @@ from service.status_page import LANGUAGES
 POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src {}"
 READERS = {  # what the template calls
     "light": light,
+    "deciding": deciding,
     "outcome": outcome,
     "to_do": to_do,
-    "is_promoted": is_promoted,
     "stages": stages,
     "compared": compared,
     "shown": shown,

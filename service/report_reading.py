@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from monitoring.levels import CRITICAL, LEAVE
 from service.evaluation_record import State
-from service.report import Report
+from service.report import IDLE, DecisionTold, Report
 from service.trust import Trust
 
 
@@ -55,6 +55,12 @@ def is_promoted(report: Report) -> bool:
     return bool(made) and at_end == made
 
 
+def deciding(report: Report) -> DecisionTold | None:
+    """Return the decision that changed something; where none did, the last one."""
+    acts = [one for one in report.decisions if one.action not in IDLE]
+    return next(reversed(acts or list(report.decisions)), None)
+
+
 def outcome(report: Report) -> str:
     """Return the key of what was done."""
     if is_promoted(report) and report.state in ("DONE", "PROPOSED"):
@@ -77,8 +83,11 @@ def to_do(report: Report) -> ToDo:
     back = f'sonoba models rollback {model} --reason "…"'
     if not State(report.state).is_finished:
         return ToDo("todo_OPEN")
+    if is_promoted(report) and report.state == "DONE":
+        more = report.findings is not None and report.findings.verdict.endswith("_REPRETRAIN")
+        return ToDo("todo_REPRETRAIN" if more else "todo_PROMOTED", back)
     if is_promoted(report):
-        return ToDo("todo_PROMOTED" if report.state == "DONE" else "todo_DOUBTED", back)
+        return ToDo("todo_DOUBTED", back)
     if report.state == "PROPOSED":
         promote = f'sonoba models promote {model} {report.versions.candidate} --reason "…"'
         return ToDo("todo_PROPOSED", promote)

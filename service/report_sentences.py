@@ -132,6 +132,12 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "新しいバージョン {candidate} が回答していますが、見込みより悪い結果です。元に"
         "戻すかどうかは担当者が判断します。",
     ),
+    "todo_REPRETRAIN": (
+        "Have a new version trained from recent history: this one helps, but not enough. The old "
+        "version is kept, and this brings it back:",
+        "改善はしましたが十分ではありません。最近の履歴からの再学習をデータ担当者に依頼してください。"
+        "元のバージョンは保存してあり、次のコマンドで戻せます。",
+    ),
     "todo_DOUBTED": (
         "Take the new version back, unless you know why its error rose:",
         "誤差が増えた理由がわからなければ、元のバージョンに戻してください。",

@@ -113,7 +113,7 @@ def test_reports_are_listed_the_newest_first_and_damaged_ones_left_out(tmp_path)
 
     assert [one.evaluation for one in found] == ["e3", "e2", "e1"]
     assert [(one.verdict, one.action) for one in found] == [
-        ("RECALIBRATE", "NOTHING"),
+        ("RECALIBRATE", "PROMOTE"),
         ("", ""),
         ("KEEP", "NOTHING"),
     ]

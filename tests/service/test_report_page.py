@@ -19,7 +19,7 @@ from service.report import Listed
 from service.report_codes import CODES, GLOSSARY
 from service.report_page import list_page, page, policy
 from service.report_pictures import shown, stages
-from service.report_reading import is_promoted, light, outcome, to_do
+from service.report_reading import deciding, is_promoted, light, outcome, to_do
 from service.report_rules import JAPANESE, meaning
 from service.report_words import TEXTS, Voice
 from service.trust import Trust
@@ -294,6 +294,35 @@ def test_a_promotion_that_a_person_has_to_judge_is_no_proposal():
     assert "does worse than promised" in read(doubted).said("en")
 
 
+def test_the_decision_told_of_is_the_one_that_changed_something():
+    rules = {name: deciding(make()) for name, make in ALL.items()}
+
+    assert {name: one and one.action for name, one in rules.items()} == {
+        "recalibrate-promoted": "PROMOTE",
+        "tell-business-noise": "TELL",
+        "keep": "NOTHING",
+        "fall-back-proposed": "PROPOSE",
+        "failed": None,
+        "shadowing": "SHADOW",
+        "taken-back": "ROLL_BACK",
+    }
+
+
+def test_a_recalibration_that_is_not_enough_leaves_something_to_do():
+    made = promoted()
+    more = made.findings.model_copy(update={"verdict": "RECALIBRATE_AND_REPRETRAIN"})
+
+    assert to_do(made.model_copy(update={"findings": more})).key == "todo_REPRETRAIN"
+
+
+@pytest.mark.parametrize("name", ["shadowing", "taken-back"])
+def test_advice_that_events_have_overtaken_is_not_given(name):
+    made = ALL[name]()
+
+    assert made.findings.advice.en not in read(made).said("en")
+    assert fallen_back().findings.advice.en in read(fallen_back()).said("en")
+
+
 def test_a_promotion_whose_error_is_not_known_yet_is_to_be_watched():
     made = promoted()
     fresh = made.model_copy(
@@ -371,7 +400,7 @@ def test_names_in_a_sentence_stand_out():
         update={"findings": made.findings.model_copy(update={"sentence": words})}
     )
 
-    assert 'The spread of <b class="name">a&lt;b&gt;</b> changed.' in page(made)
+    assert 'The spread of <b class="quoted">a&lt;b&gt;</b> changed.' in page(made)
 
 
 def test_every_sentence_can_be_said():
