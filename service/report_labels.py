@@ -14,8 +14,13 @@ LABELS: dict[str, tuple[str, str]] = {
     "moved": ("What moved", "何が変化したか"),
     "moved_note": (
         "Grey: where the column normally lies (mean ± one standard deviation). Coloured: where it "
-        "lay in the window. Right: its share of the harm.",
-        "灰色は通常の範囲（平均 ± 標準偏差）、色付きは今回の範囲です。右は悪化への寄与です。",
+        "lay in the window.",
+        "灰色は通常の範囲（平均 ± 標準偏差）、色付きは今回の範囲です。",
+    ),
+    "moved_share": ("Right: its share of the harm.", "右は悪化への寄与です。"),
+    "moved_unshared": (
+        "Which of them does the harm cannot be told.",
+        "どの列が悪化の原因かは特定できません。",
     ),
     "moved_none": (
         "No column can be named: none moved enough, or its part cannot be told.",

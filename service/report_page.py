@@ -21,6 +21,7 @@ from service.report_pictures import (
     error_words,
     gain_words,
     goal,
+    has_shares,
     pictures,
     shown,
     spread,
@@ -45,6 +46,7 @@ READERS = {  # what the template calls
     "error_words": error_words,
     "gain_words": gain_words,
     "goal": goal,
+    "has_shares": has_shares,
     "meaning": meaning,
 }
 

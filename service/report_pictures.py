@@ -1,12 +1,13 @@
 """What the pictures of a report show, in one language: the rows, the axes and the words."""
 
+import math
 from collections.abc import Sequence
 
 from monitoring.levels import CRITICAL
 from service.findings import BoundsTold, CandidateTold, FeatureTold, LevelTold
 from service.report import Report
 from service.report_plot import Axis, Bounds, Line, Moved, Row, intervals, moved, ticks
-from service.report_words import Voice
+from service.report_words import UNKNOWN, Voice
 
 SHOWN_COLUMNS = 8  # in the picture; the table has all
 ERROR_MIN, GAIN_MIN = 2.4, -1.0  # the error axis reaches at least, the gain axis at most, this far
@@ -27,6 +28,12 @@ def shown(features: Sequence[FeatureTold]) -> list[FeatureTold]:
     return known[:SHOWN_COLUMNS]
 
 
+def has_shares(report: Report) -> bool:
+    """Return whether it is known how much of the harm each column does."""
+    features = report.findings.features if report.findings else ()
+    return any(one.share is not None for one in features)
+
+
 def distance(feature: FeatureTold) -> float | None:
     """Return how far the window's mean lies from the reference's, reference deviations."""
     if feature.reference_deviation <= 0:
@@ -41,8 +48,10 @@ def bounds_of(level: LevelTold) -> BoundsTold:
 
 
 def spread(say: Voice, mean: float, deviation: float, unit: str) -> str:
-    """Return mean ± standard deviation with its unit."""
-    return f"{say.quantity(mean)} ± {say.quantity(deviation)}{f' {unit}' if unit else ''}"
+    """Return mean ± standard deviation with its unit, to two digits of the deviation."""
+    digits = 1 - math.floor(math.log10(deviation or abs(mean) or 1.0))
+    values = (say.quantity(value, max(0, digits)) for value in (mean, deviation))
+    return f"{' ± '.join(values)}{f' {unit}' if unit else ''}"
 
 
 def stages(report: Report) -> list[tuple[str, BoundsTold, int]]:
@@ -95,13 +104,14 @@ def _moved(report: Report, say: Voice) -> str:
     if not columns:
         return ""
     rows = [_column(one, say) for one in columns]
-    return moved(f"moved-{say.language}", say("moved"), say("share"), rows)
+    heading = say("share") if has_shares(report) else ""
+    return moved(f"moved-{say.language}", say("moved"), heading, rows)
 
 
 def _column(one: FeatureTold, say: Voice) -> Moved:
     window = spread(say, one.window_mean, one.window_deviation, one.unit)
     reference = spread(say, one.reference_mean, one.reference_deviation, one.unit)
-    share, far = say.percent(one.share), distance(one)
+    share, far = say.percent(one.share) if one.share is not None else "", distance(one)
     ends = {"window": window, "reference": reference}
     return Moved(
         name=one.name,
@@ -110,7 +120,7 @@ def _column(one: FeatureTold, say: Voice) -> Moved:
         share=one.share,
         centre=far,
         spread=one.window_deviation / one.reference_deviation if far is not None else 0.0,
-        words=say("moved_desc", name=one.name, share=share, **ends),
+        words=say("moved_desc", name=one.name, share=share or UNKNOWN, **ends),
     )
 
 

@@ -27,25 +27,21 @@ def light(report: Report) -> Light:
     After a promotion by the live error since, otherwise by what the window showed.
     """
     found = report.findings
-    worst = (
-        max(found.levels.values(), key=lambda level: level.lower)
-        if found and found.levels
-        else None
-    )
+    levels = found.levels.values() if found else ()
+    seen = max((level.mean for level in levels), default=1.0)
+    lower = max((level.lower for level in levels), default=1.0)
     if is_promoted(report):
         if report.after is None:
             return Light(Trust.WATCH, "light_too_new")
         error = report.after.error
-        before = worst.mean if worst else error.mean
-        return Light(
-            _trust(error.mean, error.lower), "light_after", error.mean, error.lower, before
-        )
-    if found is None or worst is None:
+        trust = _trust(error.mean, error.lower)
+        return Light(trust, "light_after", error.mean, error.lower, before=seen)
+    if found is None or not found.levels:
         return Light(Trust.NOT_MEASURED, "light_unknown")
     if found.verdict == "INSUFFICIENT":
         return Light(Trust.NOT_MEASURED, "light_few")
-    trust = _trust(worst.lower, worst.lower)
-    return Light(trust, f"light_{trust.lower()}", worst.mean, worst.lower)
+    trust = _trust(lower, lower)
+    return Light(trust, f"light_{trust.lower()}", seen, lower)
 
 
 def is_promoted(report: Report) -> bool:

@@ -143,11 +143,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "誤差が増えた理由がわからなければ、元のバージョンに戻してください。",
     ),
     "rests": (
-        "Rests on {prompts} prompts of {replicas} servers.",
+        "Rests on {prompts} prompts, servers asked: {replicas}.",
         "{replicas} 台のサーバーの {prompts} 件にもとづく結果です。",
     ),
     "rests_missing": (
-        "Rests on {prompts} prompts of {replicas} servers; no answer came from {missing}.",
+        "Rests on {prompts} prompts, servers asked: {replicas}; no answer from {missing}.",
         "{replicas} 台のサーバーの {prompts} 件にもとづく結果です（{missing} からは応答なし）。",
     ),
 }

@@ -46,14 +46,16 @@ class Voice:
         size = abs(value)
         return f"{value:,.{2 if size < 10 else 1 if size < 100 else 0}f}".replace("-", "−")
 
-    def quantity(self, value: float) -> str:
-        """Return a value in the caller's unit, three digits or all before the point.
+    def quantity(self, value: float, digits: int) -> str:
+        """Return a value in the caller's unit with some digits behind the point.
 
-        >>> [Voice("en").quantity(value) for value in (5.2, 71.26, 12345.6, 0.00213, -3e-7)]
-        ['5.2', '71.3', '12,346', '0.00213', '−3e-07']
+        >>> say = Voice("en")
+        >>> [say.quantity(*it) for it in ((71.26, 1), (12345.6, 0), (-0.001, 2), (-2.5e-9, 10))]
+        ['71.3', '12,346', '0.00', '−2.5e-09']
         """
-        text = f"{value:,.0f}" if 100 <= abs(value) < 1e9 else f"{value:.3g}"
-        return f"−{text[1:]}" if value < 0 else text
+        text = f"{value:,.{digits}f}" if digits < 8 and abs(value) < 1e9 else f"{value:.3g}"
+        is_below = text.startswith("-") and text.strip("-0.,") != ""
+        return f"−{text[1:]}" if is_below else text.removeprefix("-")
 
     def percent(self, value: float | None) -> str:
         """Return a share in whole percent."""

@@ -18,7 +18,7 @@ from service.findings import Words
 from service.report import Listed
 from service.report_codes import CODES, GLOSSARY
 from service.report_page import list_page, page, policy
-from service.report_pictures import shown, stages
+from service.report_pictures import shown, spread, stages
 from service.report_reading import deciding, is_promoted, light, outcome, to_do
 from service.report_rules import JAPANESE, meaning
 from service.report_words import TEXTS, Voice
@@ -138,7 +138,7 @@ def test_every_number_of_the_findings_stands_on_the_page():
 
     for one in made.findings.features:
         assert one.name in said and say.percent(one.share) in said
-        assert f"{say.quantity(one.window_mean)} ± {say.quantity(one.window_deviation)}" in said
+        assert spread(say, one.window_mean, one.window_deviation, one.unit) in said
     for one in made.findings.candidates:
         assert say.code("candidate", one.name) in said
         assert f"{say.number(one.error.mean)} (" in said
@@ -147,7 +147,7 @@ def test_every_number_of_the_findings_stands_on_the_page():
         assert f"{say.code('ratio', name)} {shown_value}" in said
     for words in (SERVED, CANDIDATE, "sonoba-2:50052", "sonoba-3:50052", "0a1b2c3d", "60,212"):
         assert words in said
-    assert "no answer came from sonoba-3:50052" in said
+    assert "no answer from sonoba-3:50052" in said
 
 
 def test_names_are_text_wherever_they_stand():
@@ -226,6 +226,22 @@ def test_marks_lie_where_their_values_are():
     assert cost_marks(promoted()) == pytest.approx(expected, abs=0.01)
 
 
+def test_a_mean_is_told_to_two_digits_of_its_deviation():
+    say = Voice("en")
+    told = [(31.44, 8.87, "°C"), (0.0009, 0.88, ""), (71.2, 11.5, "%"), (123_456.7, 4321.0, "")]
+
+    assert [spread(say, *one) for one in told] == [
+        *("31.4 ± 8.9 °C", "0.00 ± 0.88", "71 ± 12 %", "123,457 ± 4,321")
+    ]
+
+
+def test_without_shares_none_are_claimed():
+    said = read(ALL["tell-business-noise"]()).said("en")
+
+    assert "Right: its share of the harm." not in said
+    assert "Which of them does the harm cannot be told." in said
+
+
 def test_the_most_harmful_columns_are_drawn_and_the_others_counted():
     many = tuple(
         feature(f"column {n}", "", None if n < 3 else n / 100, 3.0 - n, 1.0, 0.0, 1.0)
@@ -246,7 +262,7 @@ def test_a_column_that_never_varied_is_listed_without_a_mark():
         update={"findings": made.findings.model_copy(update={"features": constant})}
     )
 
-    assert "now 5 ± 0, normally 3 ± 0" in read(made).said("en")
+    assert "now 5.0 ± 0.0, normally 3.0 ± 0.0" in read(made).said("en")
 
 
 LIGHTS = {
