@@ -21,6 +21,7 @@ DIRECTIONS_MAX = 64  # of the largest variance: their moments grow with the squa
 TAIL_SHARE = 0.01  # of the reference's rows outside the tail radius
 LENGTH_SPREAD = 1.5  # longest ÷ shortest prompt, from where the two variances can be told apart
 SMALLEST_VARIANCE = 1e-12  # of a statistic of whitened rows
+CACHED_NUMBERS = 2**14  # of prompts that are whitened at once, 128 KiB: more would leave the cache
 
 
 class Statistics(NamedTuple):
@@ -107,11 +108,21 @@ def prompt_statistics(normal: Normal, x: Array) -> tuple[Array, Array, Array]:
 
     Not finite where x is not, or where it is too far off for squares.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        z = (x - normal.mean) @ normal.whitening  # (B, M, r)
-        powers = np.einsum("bmr,bmr->bm", z, z)  # (B, M)
-        tails = (powers > normal.tail_radius).mean(axis=1)  # (B,)
-        return z.mean(axis=1), z.mT @ z / x.shape[1], tails
+    step = max(CACHED_NUMBERS // max(x[0].size, 1), 1) if len(x) else 1
+    parts = [_whitened(normal, x[at : at + step]) for at in range(0, max(len(x), 1), step)]
+    if len(parts) == 1:
+        return parts[0]
+    means, moments, tails = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return means, moments, tails
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _whitened(normal: Normal, x: Array) -> tuple[Array, Array, Array]:
+    M = x.shape[1]
+    z = (x - normal.mean) @ normal.whitening  # (B, M, r)
+    powers = np.einsum("bmr,bmr->bm", z, z)  # (B, M)
+    tails = (powers > normal.tail_radius).mean(axis=1)  # (B,)
+    return np.full(M, 1.0 / M) @ z, z.mT @ z / M, tails
 
 
 def summary_statistics(

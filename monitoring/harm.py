@@ -10,6 +10,7 @@ prompt whose numbers overflow has NaN or infinity, and changes no other.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LEANING = 0.5  # leverage above which deleting a row changes what layers make of the others
+ROWS_FEW = 2.5  # a coordinate: below, most prompts have a row that leans
 NOISE_FLOOR = 1e-12  # of the signal's trace: an exact solve without noise stays regular
 SMALLEST_NOISE = 1e-300  # where there is no signal either
 
@@ -101,22 +103,44 @@ def label_power(served: Served) -> Array:
     return power
 
 
+class Exact(NamedTuple):
+    """The exact inverse that the prior asks for."""
+
+    inverse: Array  # (B, p, p) (G + σ²T⁻¹)⁻¹
+    noise: Array  # (B,) σ², held above NOISE_FLOOR
+
+
+def exact_of(served: Served) -> Exact | None:
+    """Return the exact inverse where many prompts will need it, else None: it costs most of all.
+
+    Leverages are p/M on average, and rows above `LEANING` need it where P inverts.
+    """
+    few = served.count < ROWS_FEW * served.gram.shape[1]
+    return _exact(served) if few and served.inverts and served.rows is not None else None
+
+
 @np.errstate(all="ignore")
-def best_error(served: Served) -> Array:
+def best_error(served: Served, exact: Exact | None = None) -> Array:
     """Return h_B (B,), mean over queries of σ² (1 + centred/M + vᵀ(G + σ²T⁻¹)⁻¹v).
 
     No method that knows the prior errs less; of a centred prompt, none that takes its means out.
+    exact saves a solve, as it does below.
     """
+    least = served.noise_variance * (1.0 + _mean_share(served))
+    if exact is not None:
+        reach = ((served.queries @ exact.inverse) * served.queries).sum(axis=2)  # (B, Q)
+        shared: Array = least + exact.noise * reach.mean(axis=1)  # (B,)
+        return shared
     root, lifted, noise = _lifted(served)  # (p, p) or (B, p, p), (B, p, p), (B,)
     signals = root @ served.queries.mT  # (B, p, Q) T^½v
     solved = np.linalg.solve(lifted, signals)  # (B, p, Q)
     leverage = (signals * solved).sum(axis=1).mean(axis=1)  # (B,)
-    error: Array = served.noise_variance * (1.0 + _mean_share(served)) + noise * leverage  # (B,)
+    error: Array = least + noise * leverage  # (B,)
     return error
 
 
 @np.errstate(all="ignore")
-def leave_one_out(served: Served) -> Array:
+def leave_one_out(served: Served, exact: Exact | None = None) -> Array:
     """Return the mean squared leave-one-out error of the served model (B,); NaN without rows.
 
     Choices stay: weights and λ. Where P inverts, rows of large leverage are left out of the exact
@@ -131,8 +155,9 @@ def leave_one_out(served: Served) -> Array:
     prompts = np.flatnonzero(leaning.any(axis=1))
     if len(prompts):
         part = served.take(prompts)
-        exact, _ = _errors(part, _exact(part)[0])  # (n, M)
-        errors[prompts] = np.where(leaning[prompts], exact, errors[prompts])
+        solved = _exact(part).inverse if exact is None else exact.inverse[prompts]  # (n, p, p)
+        others, _ = _errors(part, solved)  # (n, M)
+        errors[prompts] = np.where(leaning[prompts], others, errors[prompts])
     return _mean_square(errors)
 
 
@@ -141,7 +166,7 @@ def ridge_leave_one_out(served: Served) -> Array:
     """Return the mean squared leave-one-out error of (G + σ²T⁻¹)⁻¹ (B,); NaN without rows."""
     if served.rows is None:
         return np.full(len(served.gram), np.nan)
-    errors, _ = _errors(served, _exact(served)[0])  # (B, M)
+    errors, _ = _errors(served, _exact(served).inverse)  # (B, M)
     return _mean_square(errors)
 
 
@@ -186,15 +211,16 @@ def _layer_errors(served: Served, u: Array, r: Array) -> Array:
     return errors
 
 
-def _exact(served: Served) -> tuple[Array, Array]:
-    """Return (G + σ²T⁻¹)⁻¹ (B, p, p) and the σ² (B,) it takes, as T^½(T^½GT^½ + σ²I)⁻¹T^½.
+@np.errstate(all="ignore")
+def _exact(served: Served) -> Exact:
+    """Return (G + σ²T⁻¹)⁻¹ as T^½(T^½GT^½ + σ²I)⁻¹T^½, so that T may be singular.
 
-    So T may be singular. σ² is held above NOISE_FLOOR; a prompt that overflows gets NaN.
+    A prompt that overflows gets NaN.
     """
     root, lifted, noise = _lifted(served)
     solved = np.linalg.inv(lifted)  # (B, p, p)
     solved[np.isnan(noise)] = np.nan
-    return root @ solved @ root, noise
+    return Exact(root @ solved @ root, noise)
 
 
 def _lifted(served: Served) -> tuple[Array, Array, Array]:

@@ -9,6 +9,7 @@ from monitoring.attribution import Sums, scene_sums
 from monitoring.harm import (
     Served,
     best_error,
+    exact_of,
     label_power,
     leave_one_out,
     predicted_error,
@@ -55,17 +56,17 @@ def observe(
     else:
         there = np.where(query_weights > 0.0, h, 0.0)  # (B, Q)
         predicted = there.sum(axis=1) / (query_weights > 0.0).sum(axis=1)  # (B,)
-    ridge = np.full(B, np.nan)  # (B,)
+    ridge, exact = np.full(B, np.nan), exact_of(served)  # (B,)
     if served.rows is not None:
         ridge[::ridge_every] = ridge_leave_one_out(served.take(np.arange(0, B, ridge_every)))
     return Observations(
         counts=np.full(B, float(served.count)),
         predicted=predicted,
-        loo=leave_one_out(served),
+        loo=leave_one_out(served, exact),
         ridge=ridge,
         label_power=label_power(served),
         query_signal=query_signal(served),
-        best=best_error(served),
+        best=best_error(served, exact),
     )
 
 
@@ -81,7 +82,7 @@ def row_means(served: Served) -> Array:
     An uncentred summary has no rows: its mean is the intercept's column of the Gram matrix, if any.
     """
     if served.rows is not None:
-        means: Array = served.rows.mean(axis=1)  # (B, p)
+        means: Array = np.full(served.count, 1.0 / served.count) @ served.rows  # (B, p)
         return means
     if served.centred:
         return np.zeros(served.products.shape)

@@ -58,7 +58,8 @@ class Batch:
         self.key = Key(BUCKETS[nearest], p, served.rows is not None)
         self.sizes = Sizes(reference.feature_count, p, D)
         x = self._covariates
-        self._centres = x.mean if isinstance(x, Summary) else x.mean(axis=1)  # (B, d)
+        average = np.full(served.count, 1.0 / served.count)  # (M,)
+        self._centres = x.mean if isinstance(x, Summary) else average @ x  # (B, d)
         self._unit = units(normal.deviation, normal.mean)  # (d,)
         z = (self._centres - normal.mean) / self._unit  # (B, d)
         self._z = np.where((normal.deviation > 0.0) | (np.abs(z) > ROUNDING), z, 0.0)  # (B, d)
