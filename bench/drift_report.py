@@ -28,7 +28,7 @@ AT_MOST = {"critical on harmless": 0.01, "major on harmless": 0.02}
 DELAY_GATES = {"scale_1.5": 40.0, "rotation": 80.0}
 COMBO_PROMPTS = 5.0
 OBSERVE_US = {"(50,20)": 60.0, "(16,5)": 2.0}  # in batches of 256
-STATE_MB = 3.0
+STATE_MB = 8.0  # most of it the ring of sums that replicas tell (monitoring.recent)
 
 
 @dataclass(frozen=True, slots=True)
