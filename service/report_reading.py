@@ -75,8 +75,8 @@ class ToDo(NamedTuple):
 
 def to_do(report: Report) -> ToDo:
     """Return what is left to do, and the command for it where there is one."""
-    model = report.model
-    back = f'sonoba models rollback {model} --reason "…"'
+    model, told = report.model, '--address HOST:PORT --reason "…"'
+    back = f"sonoba models rollback {model} {told}"
     if not State(report.state).is_finished:
         return ToDo("todo_OPEN")
     if is_promoted(report) and report.state == "DONE":
@@ -85,10 +85,10 @@ def to_do(report: Report) -> ToDo:
     if is_promoted(report):
         return ToDo("todo_DOUBTED", back)
     if report.state == "PROPOSED":
-        promote = f'sonoba models promote {model} {report.versions.candidate} --reason "…"'
-        return ToDo("todo_PROPOSED", promote)
+        made = report.versions.candidate
+        return ToDo("todo_PROPOSED", f"sonoba models promote {model} {made} {told}")
     if report.state == "FAILED":
-        return ToDo("todo_FAILED", f"sonoba evaluate {model}")
+        return ToDo("todo_FAILED", f"sonoba evaluate {model} {told}")
     return ToDo("" if report.state == "DONE" else f"todo_{report.state}")
 
 

@@ -1,9 +1,13 @@
-"""Write the dashboard: `python -m deploy.dashboards.gen` from the root of the project.
+"""Write the dashboard, from the root of the project.
+
+    python -m deploy.dashboards.gen                                 sonoba.json beside this file
+    python -m deploy.dashboards.gen OUT --reports https://REPORTS   the same, for your own address
 
 The JSON beside this file is what Grafana loads; a test compares the two. The SDK is pinned to the
 variant for Grafana 11.6, because a plain install takes one for an older Grafana.
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -20,20 +24,27 @@ TITLES = {
     "Re-evaluations": "{{model}}: checked",
     "Alarms": "{{alertname}} {{model}}",
 }
+REPORTS = "http://127.0.0.1:8085"  # the re-evaluator of one machine
 PATH = Path(__file__).with_name("sonoba.json")
 
 
-def text() -> str:
-    """Return the JSON of the dashboard, the same at every call."""
+def text(reports: str = REPORTS) -> str:
+    """Return the JSON of the dashboard, the same at every call; links lead to `reports`."""
     built = json.loads(json.dumps(_dashboard().build(), cls=JSONEncoder))
     for mark in built["annotations"]["list"]:  # fields of the data source, unknown to the SDK
         mark |= {"titleFormat": TITLES[mark["name"]], "step": "60s"}
+    for link in (link for panel in built["panels"] for link in panel.get("links", ())):
+        link["url"] = f"{reports.rstrip('/')}{link['url']}"
     return json.dumps(built, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def main() -> None:
-    """Write the dashboard beside this file."""
-    PATH.write_text(text(), encoding="utf-8")
+def main(arguments: list[str] | None = None) -> None:
+    """Write the dashboard, for one machine or for the address given."""
+    parser = argparse.ArgumentParser(description="Write the dashboard of Grafana.")
+    parser.add_argument("out", nargs="?", type=Path, default=PATH, help="default: %(default)s")
+    parser.add_argument("--reports", default=REPORTS, help="where the re-evaluator is read, a URL")
+    asked = parser.parse_args(arguments)
+    asked.out.write_text(text(asked.reports), encoding="utf-8")
 
 
 def _dashboard() -> dashboard.Dashboard:

@@ -111,6 +111,7 @@ def _checked() -> Panel:
         "最後の検証からの経過時間。2日を超えたら運用担当に確認してください。",
         "s",
         width=5,
+        report="/reports/latest",
     )
     last = f"max by (namespace, model) (sonoba_last_reevaluation_timestamp_seconds{{{MODEL}}} > 0)"
     return number(frame, f"time() - min({last})", {2.0 * DAY_SECONDS: "orange"}, "NEVER")
@@ -121,10 +122,12 @@ def _decided() -> list[Panel]:
         "decided",
         "What was decided",
         "Decisions of the checks in the chosen time, by kind; the one that needs you is "
-        "tell-the-business: the world has changed and no retraining helps. "
-        "検証の結論の件数。"
-        "tell-the-business は再学習では直らない変化なので、業務側の判断が必要です。",
+        "TELL_BUSINESS: the world has changed and no retraining helps. The link leads to the "
+        "reports. "
+        "検証の結論の件数。TELL_BUSINESS は再学習では直らない変化なので、業務側の判断が必要です。"
+        "詳細はリンク先のレポートへ。",
         "short",
+        report="/reports",
     )
     past = Frame(
         "history",

@@ -15,13 +15,19 @@ from grafana_foundation_sdk.builders import (
     statetimeline,
     timeseries,
 )
-from grafana_foundation_sdk.builders.dashboard import FieldColor, Row, ThresholdsConfig
+from grafana_foundation_sdk.builders.dashboard import (
+    DashboardLink,
+    FieldColor,
+    Row,
+    ThresholdsConfig,
+)
 from grafana_foundation_sdk.models import common as shape
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models import prometheus as promql
 
 SOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 ALARM = "alarm line 1.0"
+REPORT_TITLE = "Reports of evaluations 再評価レポート"
 Queries = dict[str, str]  # legend → PromQL
 
 
@@ -36,6 +42,7 @@ class Frame:
     width: int = 8  # of 24
     height: int = 7
     window: str = ""  # at least as long as the alarm's, so that both judge the same
+    report: str = ""  # where its link leads below the re-evaluator's address
 
 
 Panel = stat.Panel | timeseries.Panel | bargauge.Panel | statetimeline.Panel | heatmap.Panel
@@ -155,6 +162,9 @@ def _framed(
     )
     if frame.window:
         panel = panel.interval(frame.window)
+    if frame.report:
+        link = DashboardLink(REPORT_TITLE).type(dashboard.DashboardLinkType.LINK)
+        panel = panel.links([link.url(frame.report).target_blank(True)])
     for letter, (legend, expression) in zip("ABCDEFGH", queries.items(), strict=False):
         target = _target(letter, expression, legend)
         panel = panel.with_target(target.instant() if instant else target.range())

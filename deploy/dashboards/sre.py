@@ -164,9 +164,10 @@ def _changes() -> Panel:
     frame = Frame(
         "swaps",
         "Model swaps and re-evaluations, by outcome",
-        "Loads of a new version and finished checks in the last step; anything but ok left the old "
-        "model in force, its log line says why.",
+        "Loads of a new version, finished checks and what came of candidates in the last step; "
+        "anything but ok left or put the old version in force, its report says why.",
         "short",
+        report="/reports",
     )
     gained = "sum by (namespace, model, outcome) (increase({}{{{}}}[$__rate_interval]))"
     events = {
@@ -174,6 +175,7 @@ def _changes() -> Panel:
         for what, metric in (
             ("swap", "sonoba_swaps_total"),
             ("check", "sonoba_reevaluations_total"),
+            ("candidate", "sonoba_promotions_total"),
         )
     }
     return lines(frame, events)

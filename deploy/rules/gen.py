@@ -59,6 +59,7 @@ def render(
     feature_count: int = 1,
     runbooks: str = RUNBOOKS,
     dashboards: str = "",
+    reports: str = "",
 ) -> str:
     """Return the rules as YAML; the prefixes of links are those an operator's readers can open."""
     pace = pace or Pace()
@@ -77,7 +78,8 @@ def render(
         loader=jinja2.FileSystemLoader(HERE),
     )
     template = environment.get_template(TEMPLATE.name)
-    return template.render(pace_names(pace) | numbers(feature_count) | links(runbooks, dashboards))
+    places = links(runbooks, dashboards, reports)
+    return template.render(pace_names(pace) | numbers(feature_count) | places)
 
 
 def pace_names(pace: Pace) -> dict[str, object]:
@@ -97,12 +99,13 @@ def numbers(feature_count: int) -> dict[str, object]:
     return lines | {"WINDOW_ROWS": window_rows(feature_count)}
 
 
-def links(runbooks: str, dashboards: str) -> dict[str, object]:
-    """Return the prefixes of both links and the panels by name."""
+def links(runbooks: str, dashboards: str, reports: str) -> dict[str, object]:
+    """Return the prefixes of the three links and the panels by name."""
     panels = json.loads(PANELS.read_text(encoding="utf-8"))
     return {
         "runbooks": runbooks.rstrip("/"),
         "dashboards": dashboards.rstrip("/"),
+        "reports": reports.rstrip("/"),
         "panels": panels,
     }
 
@@ -114,12 +117,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--features", type=int, default=1, help="of the widest model served")
     parser.add_argument("--runbooks", default=RUNBOOKS, help="where the runbooks are read, a URL")
     parser.add_argument("--dashboards", default="", help="where Grafana is, a URL")
+    parser.add_argument("--reports", default="", help="where the re-evaluator is read, a URL")
     parser.add_argument("--fast", action="store_true", help="short windows and waits, for tests")
     asked = parser.parse_args(arguments)
     if asked.fast and asked.out == RULES:
         parser.error("expected OUT with --fast, got none: the rules in use stay as they are")
     pace = fast() if asked.fast else Pace()
-    text = render(pace, asked.features, asked.runbooks, asked.dashboards)
+    text = render(pace, asked.features, asked.runbooks, asked.dashboards, asked.reports)
     asked.out.write_text(text, encoding="utf-8")
 
 

@@ -54,11 +54,11 @@ COUNTERS: dict[str, tuple[dict[str, str], tuple[str, ...], Rates]] = {
     "sonoba_drift_skipped_prompts": (OF_MODEL, ("reason",), named(("queue_full", "budget"), 1)),
     "sonoba_queries": ({}, ("model",), {("foundation",): 55}),
     "sonoba_rejections": ({}, ("reason",), named(("BAD_SHAPE", "QUOTA_EXCEEDED"), 1)),
-    "sonoba_swaps": ({"model": "foundation"}, ("outcome",), {("ok",): 0.2, ("error",): 0.1}),
+    "sonoba_swaps": ({"model": "foundation"}, ("outcome",), {("ok",): 0.2, ("refused",): 0.1}),
     "sonoba_reevaluations": (
         {"model": "foundation"},
         ("verdict", "outcome"),
-        {("keep", "ok"): 0.3, ("recalibrate", "ok"): 0.2, ("keep", "error"): 0.1},
+        {("KEEP", "ok"): 0.3, ("RECALIBRATE", "ok"): 0.2, ("NONE", "error"): 0.1},
     ),
     "sonoba_promotions": ({"model": "foundation"}, ("outcome",), {("ok",): 0.1}),
     "grpc_server_started": (CALL, (), {(): 53}),

@@ -94,8 +94,19 @@ def test_promtool_accepts_the_configuration_and_its_rules():
     assert "1 rule files found" in ran.stdout
 
 
-def test_prometheus_asks_the_port_that_the_server_opens():
-    (scrape,) = read(PROMETHEUS)["scrape_configs"]
+def test_prometheus_asks_the_ports_that_are_opened():
+    server, reevaluator = read(PROMETHEUS)["scrape_configs"]
 
-    assert scrape["job_name"] == "sonoba"  # the name that absent alerts rest on
-    assert scrape["static_configs"][0]["targets"] == [f"127.0.0.1:{Settings().metrics_port}"]
+    assert server["job_name"] == "sonoba"  # the name that absent alerts rest on
+    assert server["static_configs"][0]["targets"] == [f"127.0.0.1:{Settings().metrics_port}"]
+    assert reevaluator["job_name"] == "sonoba-reevaluator"  # alone, it must not hide the servers
+    (target,) = reevaluator["static_configs"][0]["targets"]
+    document = (ALERTING.parents[1] / "docs/reevaluation.md").read_text(encoding="utf-8")
+    assert f"--metrics-port {target.removeprefix('127.0.0.1:')}" in document
+
+
+def test_the_webhook_goes_to_the_port_of_the_reevaluator():
+    receivers = {one["name"]: one for one in read(ALERTMANAGER)["receivers"]}
+    (call,) = receivers["reevaluate"]["webhook_configs"]
+
+    assert call["url"] == f"http://127.0.0.1:{Settings().webhook_port}/alerts"

@@ -8,6 +8,7 @@ import yaml
 
 from deploy.dashboards import gen, lint
 from deploy.dashboards.panels import numbers
+from service.settings import Settings
 
 
 @pytest.fixture
@@ -56,6 +57,33 @@ def test_the_row_of_the_owner_explains_itself_in_japanese_too(board):
 
     for panel in board["panels"][1:second]:
         assert any("぀" <= letter <= "ヿ" for letter in panel["description"]), panel["title"]
+
+
+REPORTED = {  # panel → where its link leads
+    "Model last checked, time ago": "/reports/latest",
+    "What was decided": "/reports",
+    "Model swaps and re-evaluations, by outcome": "/reports",
+}
+
+
+def links_of(board):
+    return {
+        panel["title"]: link["url"] for panel in board["panels"] for link in panel.get("links", ())
+    }
+
+
+def test_what_tells_of_evaluations_links_their_reports(board, tmp_path):
+    port = Settings().webhook_port
+    assert links_of(board) == {
+        title: f"http://127.0.0.1:{port}{path}" for title, path in REPORTED.items()
+    }
+
+    gen.main([str(tmp_path / "own.json"), "--reports", "https://sonoba.example.com/"])
+
+    own = json.loads((tmp_path / "own.json").read_text(encoding="utf-8"))
+    assert links_of(own) == {
+        title: f"https://sonoba.example.com{path}" for title, path in REPORTED.items()
+    }
 
 
 def a_panel(board):

@@ -11,10 +11,14 @@ import grpc
 import promql_parser
 import pytest
 import yaml
+from prometheus_client.registry import Collector
 
 from deploy.rules import gen
 from monitoring import levels
 from service import metrics
+from service.reevaluation_tally import ReevaluationTally
+from service.reevaluator_metrics import ReevaluatorCollector
+from service.swap_metrics import SwapCollector, SwapTally
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 RULES = DEPLOY / "rules"
@@ -36,10 +40,8 @@ DRIFT = {
     *("sonoba_drift_gate", "sonoba_drift_info_score", "sonoba_drift_reference_info"),
     *("sonoba_drift_reference_value", "sonoba_drift_last_update_timestamp_seconds"),
 }
-LATER = {  # of the re-evaluator; the rules' own header says so
-    *("sonoba_reevaluations_total", "sonoba_last_reevaluation_timestamp_seconds"),
-    "sonoba_swaps_total",
-}
+REEVALUATED = {"sonoba_reevaluations_total", "sonoba_last_reevaluation_timestamp_seconds"}
+SWAPPED = {"sonoba_swaps_total"}
 
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -188,7 +190,36 @@ def test_the_rules_in_use_are_not_replaced_by_fast_ones(capsys):
     assert "expected OUT with --fast" in capsys.readouterr().err
 
 
-def test_every_metric_is_recorded_served_or_announced():
+def exported(collector: Collector) -> set[str]:
+    return {sample.name for family in collector.collect() for sample in family.samples}
+
+
+def test_what_the_rules_read_of_versions_and_evaluations_is_exported_from_the_start():
+    swaps = SwapTally()
+    swaps.admit("bikes")
+    tally = ReevaluationTally()
+    reevaluator = ReevaluatorCollector(tally, lambda: ["bikes"], lambda _: 0.0, lambda: True)
+
+    assert exported(SwapCollector(swaps)) >= SWAPPED
+    assert exported(reevaluator) >= REEVALUATED
+
+
+def test_failed_evaluations_are_counted_as_the_rules_read_them():
+    tally = ReevaluationTally()
+    tally.failed("bikes", "")
+    reevaluator = ReevaluatorCollector(tally, lambda: ["bikes"], lambda _: 0.0, lambda: True)
+    failed = [
+        sample.value
+        for family in reevaluator.collect()
+        for sample in family.samples
+        if sample.name == "sonoba_reevaluations_total" and sample.labels["outcome"] == "error"
+    ]
+
+    assert sum(failed) == 1
+    assert 'sonoba_reevaluations_total{outcome="error"}' in gen.RULES.read_text(encoding="utf-8")
+
+
+def test_every_metric_is_recorded_or_exported():
     recorded = {rule["record"] for rule in written() if "record" in rule}
     used = {
         node.name
@@ -203,8 +234,7 @@ def test_every_metric_is_recorded_served_or_announced():
         if isinstance(node, promql_parser.MatrixSelector)
     }
 
-    assert used - recorded == SERVED | DRIFT | LATER
-    assert all(name in gen.render().partition("groups:")[0] for name in LATER)
+    assert used - recorded == SERVED | DRIFT | SWAPPED | REEVALUATED
 
 
 def test_every_grouping_keeps_the_namespace():
@@ -247,12 +277,21 @@ def test_alerts_say_how_bad_what_to_read_and_where_to_look():
         assert said["summary"].endswith(".") and len(said["description"]) > 40
         assert said["runbook_url"] == f"deploy/runbooks/{rule['alert']}.md"
         assert linked and int(linked[1]) in panels
+        of_a_model = "$labels.model" in said["dashboard_url"]
+        report = "/reports/latest?model={{ $labels.model }}" if of_a_model else None
+        assert said.get("report_url") == report
 
 
 def test_links_begin_where_the_operator_says():
-    text = gen.render(runbooks="https://wiki.example.com/r/", dashboards="https://g.example.com")
+    text = gen.render(
+        runbooks="https://wiki.example.com/r/",
+        dashboards="https://g.example.com",
+        reports="https://sonoba.example.com/",
+    )
     said = next(rule for rule in parsed(text) if rule.get("alert") == "SonobaShortContexts")
 
     runbook = said["annotations"]["runbook_url"]
     assert runbook == "https://wiki.example.com/r/SonobaShortContexts.md"
     assert said["annotations"]["dashboard_url"].startswith("https://g.example.com/d/sonoba?")
+    report = said["annotations"]["report_url"]
+    assert report == "https://sonoba.example.com/reports/latest?model={{ $labels.model }}"

@@ -22,7 +22,7 @@ READY_SECONDS = 30
 
 
 class Webhook:
-    """Stands where the re-evaluator will: keeps what Alertmanager posts, and when."""
+    """Stands in the place of a re-evaluator: keeps what Alertmanager posts, and when."""
 
     def __init__(self):
         self.posted = []  # (seconds, alert)

@@ -364,7 +364,7 @@ def test_too_few_prompts_are_no_answer():
 def test_the_commands_are_named():
     proposed = read(fallen_back()).said("en")
 
-    assert f'sonoba models promote bikes {CANDIDATE} --reason "…"' in proposed
+    assert f"sonoba models promote bikes {CANDIDATE} --address HOST:PORT" in proposed
     assert "sonoba evaluate bikes" in read(ALL["failed"]()).said("ja")
 
 
