@@ -24,7 +24,9 @@ def paired(served, candidate, normal=NORMAL):
     return made
 
 
-@pytest.mark.parametrize(("correlation", "spread"), [(0.7, 0.5), (0.7, 0.8), (0.0, 0.5)])
+@pytest.mark.parametrize(
+    ("correlation", "spread"), [(0.7, 0.5), (0.7, 0.8), (0.0, 0.8), (0.7, 1.2)]
+)
 def test_each_end_of_the_interval_is_a_one_sided_95_percent_bound(correlation, spread):
     rng, replicates, truth = np.random.default_rng(1), 4000, 0.2
     lower = upper = 0
@@ -41,13 +43,20 @@ def test_the_gain_is_the_delta_method_by_hand():
     u, other = errors(np.random.default_rng(2), 50)
     ratio = other.mean() / u.mean()
     left = other - ratio * u
-    half = 1.645 * left.std(ddof=1) / np.sqrt(50) / u.mean()
+    half = 1.645 * left.std(ddof=1) / np.sqrt(50) / other.mean()
+    ends = 1 - ratio * np.exp([0.0, half, -half])
     found = paired(u, other)
 
-    np.testing.assert_allclose(found.gain(), (1 - ratio, 1 - ratio - half, 1 - ratio + half))
+    np.testing.assert_allclose(found.gain(), ends)
     mean, half = other.mean(), 1.645 * other.std(ddof=1) / np.sqrt(50)
     np.testing.assert_allclose(found.candidate(), (mean, mean - half, mean + half))
     np.testing.assert_allclose(found.served().mean, u.mean())
+
+
+def test_a_candidate_without_error_saves_all_of_it():
+    u, other = errors(np.random.default_rng(3), 100)
+
+    assert paired(u, 0.0 * other).gain() == (1.0, 1.0, 1.0)
 
 
 def test_no_candidate_of_the_same_errors_gains():
