@@ -22,6 +22,7 @@ from model.profile import ProfileModel
 from model.unit_change import unit_change
 from model.window import Window
 from monitoring.reference import Reference
+from monitoring.regret import Moments, layer_risk
 
 Array = NDArray[np.float64]
 
@@ -133,11 +134,10 @@ def _layer_errors(
     terms = window.length - served.centred
     unbiased, law = window.length / terms, recalibrated.parameters
     S, squares = unbiased * window.moments, unbiased**2 * window.squares  # (d, d)
-    tau, noise = law.task_variance, law.noise_variance
-    fit = tau * squares + noise / terms * S  # (d, d)
+    moments, noise = Moments(S, squares, S / terms, S), law.noise_variance
     wrong, right = (
-        tau * np.trace(S) - 2.0 * tau * np.trace(S @ A @ S) + np.trace(S @ A @ fit @ A.T)
-        for A in (served.weights(round(terms)), recalibrated.weights(round(terms)))
+        layer_risk(model.weights(round(terms)), moments, law.task_variance, noise)
+        for model in (served, recalibrated)
     )
     normal = float(reference.baselines.normal("loo", np.array([window.length]))[0])
-    return _Errors(float(wrong), float(right), noise, normal, window.prompt_count)
+    return _Errors(wrong, right, noise, normal, window.prompt_count)
