@@ -36,9 +36,9 @@ PAGE_SECONDS = 30.0  # from the shift to the webhook
 RESOLVE_SECONDS = 90.0
 WARM_SECONDS = 90.0
 CRITICAL = "SonobaErrorInflationCritical"
-EMPTY = {  # no re-evaluator runs here, and no version is swapped
-    *("Model swaps", "Re-evaluations", "What was decided", "Model last checked, time ago"),
-    "What a repair would buy, limit 1.25",
+EMPTY = {  # panels with a query of what is not here: a re-evaluator, and a version that came
+    *("Model swaps", "Re-evaluations", "Model swaps and re-evaluations, by outcome"),
+    *("What was decided", "Model last checked, time ago", "What a repair would buy, limit 1.25"),
 }
 GATE = "model:sonoba_drift_gate:max"
 
