@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 WINDOW_BLOCKS = 4
 BLOCKS_MAX, BLOCKS_MIN = 60, 8
 FILLING_MAX = 8  # kinds of prompts whose blocks fill side by side
-RING_BYTES = 8_000_000  # all blocks: fewer than BLOCKS_MAX above 59 features
+RING_BYTES = 8_000_000  # all blocks: fewer than BLOCKS_MAX above 52 features
 
 
 @dataclass(slots=True)
