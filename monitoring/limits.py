@@ -35,6 +35,6 @@ class Limits:
     regret_min: float = 1.25
     """Excess error over the least that any prior or weights reach, where sums alone tell a gain."""
     relative_error_max: float = 1.25
-    """Error of the recalibrated model over the power of the labels, from where more is wrong."""
+    """Error of the recalibrated model, also over the labels' power, from where more is wrong."""
     watch_max: float = 1.5
     """Lower bounds, up to which an error that nothing repairs is only watched."""

@@ -120,12 +120,16 @@ def _told(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
 
 
 def _repaired(numbers: Numbers, cause: Signature, limits: Limits) -> Judged | None:
-    """Step 6, before 5: a recalibrated model errs less, and perhaps as little as it should."""
+    """Step 6, before 5: a recalibrated model errs less, and perhaps as little as it should.
+
+    What is left is held to normal and to the power of the labels: a signal that grew takes its
+    error along, and one that shrank leaves the noise.
+    """
     if not _helps(numbers, limits):
         return None
     power = numbers.ratios.label_power
     relative = numbers.repaired_error / power if power > 0.0 else UNKNOWN
-    if relative > limits.relative_error_max:
+    if min(relative, numbers.repaired_error) > limits.relative_error_max:
         step = "6: a recalibration helps, but not enough"
         return Judged(Verdict.RECALIBRATE_AND_REPRETRAIN, _reason(cause), step)
     return Judged(Verdict.RECALIBRATE, _reason(cause), "6: a recalibration helps")
@@ -150,12 +154,13 @@ def _helps(numbers: Numbers, limits: Limits) -> bool:
 
     Without kept prompts the sums must say so twice: of the error, and of its avoidable part. The
     candidate is then proven beside the served version before anything changes. Sums of heavy tails
-    are a few rows, and tell no gain.
+    are a few rows, and tell no gain where moments do not explain the harm.
     """
     if numbers.gain is not None:
         return numbers.gain.lower > limits.gain_min
     is_told = numbers.expected_gain > limits.gain_min and numbers.regret > limits.regret_min
-    return is_told and not numbers.ratios.has_heavy_tails
+    ratios = numbers.ratios
+    return is_told and (not ratios.has_heavy_tails or ratios.explained > limits.risen)
 
 
 def _gain(numbers: Numbers) -> float:
