@@ -69,9 +69,9 @@ def _prompts(
         for row, place in enumerate(places.tolist()):
             one = Prompts(*(part[row : row + 1] for part in prompts))
             if shift == BAD_ROWS and tenants[place] == 0:
-                wild = rng.random(one.x.shape[1]) < BAD_SHARE  # (M,)
-                x = np.where(wild[None, :, None], BAD_SCALE * one.x, one.x)  # (1, M, d)
-                one = one._replace(x=x, y=np.where(wild[None], -BAD_SCALE * one.y, one.y))
+                grown = np.where(rng.random(one.y.shape) < BAD_SHARE, BAD_SCALE, 1.0)  # (1, M)
+                x, y = grown[..., None] * one.x, np.where(grown > 1.0, -grown, 1.0) * one.y
+                one = one._replace(x=x, y=y)
             found[place] = Block(Examples(one.x, one.y), one.queries)
     return [found[place] for place in range(PROMPTS)], tenants
 

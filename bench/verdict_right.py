@@ -46,7 +46,7 @@ TOLERANT: dict[str, tuple[str, ...]] = {
 RIGHT = {
     "paper": PAPER,
     "foundation": TOLERANT | {"scale_0.5": (NOISE, KEEP), "bad_rows": (KEEP, WATCH, BAD)},
-    "profile": TOLERANT | {"task_2": (KEEP, RECALIBRATE), "bad_rows": (BAD,)},
+    "profile": TOLERANT | {"task_2": (KEEP, RECALIBRATE, SCALE), "bad_rows": (BAD,)},
 }
 SHARE_MIN = 0.95
 EXCEPTIONS = {  # prompts of mixed worlds differ so much that a window tells less

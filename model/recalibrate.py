@@ -64,7 +64,7 @@ def _renewed(
 def _measured(bucket: BucketParameters, home: BucketParameters, window: Window) -> Measured:
     """Return what a window measures of tasks in the units of `home`."""
     change, eye = unit_change(bucket, home), np.eye(len(window.tasks))  # (p, p)
-    back = window.scale[:, None] * np.linalg.inv(change.matrix)  # (p, p) to coefficients over 1/t
+    back = np.linalg.inv(change.matrix @ window.basis)  # (p, p) from units of `home` to W's
     share = window.shrinkage - window.shrinkage_squares  # (p, p)
     return Measured(
         prompt_count=window.prompt_count,

@@ -46,11 +46,15 @@ def _moments(window: Window, is_centred: bool) -> tuple[Array, Array, Array]:
     return unbiased * window.moments, products, fourth
 
 
+def _left(window: Window) -> float:
+    """Return tr(W⁻ᵀ(Q - QQ)W⁻¹): what of τ² the residual holds."""
+    back = np.linalg.inv(window.basis)  # (p, p)
+    return float(np.sum((window.shrinkage - window.shrinkage_squares) * (back @ back.T)))
+
+
 def _variances(served: PaperModel, windows: Sequence[Window], shares: Array) -> tuple[float, float]:
     """Return σ² and τ² of the windows' labels; the served ones where labels show no signal."""
-    left = [
-        np.sum(np.diag(one.shrinkage - one.shrinkage_squares) * one.scale**2) for one in windows
-    ]
+    left = [_left(one) for one in windows]
     whole = [np.trace(one.moments) for one in windows]
     free = [1.0 - served.centred / one.length for one in windows]
     rows = np.array([[*whole], [*free], [*left], [one.freedom for one in windows]])  # (4, k)

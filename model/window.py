@@ -1,9 +1,9 @@
 """What a window of prompts says of one length, as means over its prompts, for recalibration.
 
 Working coordinates are those of the model that answered. Tasks are told by a weak ridge of every
-prompt (docs/reevaluation.md, "How a model is recalibrated from sums"): with S = UᵀU/M over ttᵀ,
-g = (Uᵀr - UᵀUm)/M over t and Q = (S + I)⁻¹, a = Qg has E[a | ω] = (I - Q) tω, ω = w - m, and noise
-σ² (Q - QQ)/M; |r - Um - Ua|²/M is the residual.
+prompt in a basis W (docs/reevaluation.md, "How a model is recalibrated from sums"): with
+S = WᵀUᵀUW/M, g = Wᵀ(Uᵀr - UᵀUm)/M and Q = (S + I)⁻¹, a = Qg has E[a | ω] = (I - Q) W⁻¹ω for
+ω = w - m, and noise σ² (Q - QQ)/M; |r - Um - UWa|²/M is the residual.
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class Window:
     length: float  # M, harmonic mean
     prompt_count: float  # n
     row_count: float
-    scale: Array  # (p,) t
+    basis: Array  # (p, p) W
     shrinkage: Array  # (p, p) mean Q
     shrinkage_squares: Array  # (p, p) mean QQ
     tasks: Array  # (p,) mean a
     task_squares: Array  # (p, p) mean aaᵀ
-    residual_power: float  # mean |r - Um - Ua|²/M
+    residual_power: float  # mean |r - Um - UWa|²/M
     freedom: float  # mean share of σ² in it
     label_power: float  # mean |r - Um|²/M
     mean: Array  # (p,) mean ū

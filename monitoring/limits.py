@@ -22,6 +22,8 @@ class Limits:
     """Prompts at the clip."""
     clipped_groups_min: int = 3
     """Sources of such prompts, below which those are bad rows and no shift."""
+    tail_share_max: float = 0.03
+    """Rows outside the radius that holds 99 % of the reference's, below which labels are noisy."""
     explained_share: float = 0.5
     """Of the rise of the error: explained by the mean task, or repaired by a candidate."""
     query_excess: float = 1.5

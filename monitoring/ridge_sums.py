@@ -1,13 +1,13 @@
 """What labels say of the tasks of a window, in sums from which a prior can be learnt anew.
 
 Of a prompt in working coordinates, rows U, labels r = Uw + ε, ω = w - m, the sums of g and ggᵀ
-would need fourth moments of U to tell the law of ω. So each prompt is first solved by a ridge of
-fixed weights t²: with S = UᵀU/M over ttᵀ, g = (Uᵀr - UᵀUm)/M over t and Q = (S + I)⁻¹,
+would need fourth moments of U to tell the law of ω. So each prompt is first solved by a weak ridge
+in a basis W that whitens the reference: S = WᵀUᵀUW/M, g = Wᵀ(Uᵀr - UᵀUm)/M and Q = (S + I)⁻¹,
 
-    a = Qg,   E[a | ω, S] = (I - Q) tω,   Cov(a | ω, S) = σ² (Q - QQ)/M
+    a = Qg,   E[a | ω, S] = (I - Q) W⁻¹ω,   Cov(a | ω, S) = σ² (Q - QQ)/M
 
 and I - Q varies little from prompt to prompt, so that its mean will do (docs/reevaluation.md, "How
-a model is recalibrated from sums"). The residual |r - Um - Ua|²/M tells σ².
+a model is recalibrated from sums"). The residual |r - Um - UWa|²/M tells σ².
 """
 
 from typing import NamedTuple
@@ -20,12 +20,12 @@ from monitoring.harm import Served
 
 Array = NDArray[np.float64]
 
-WEIGHT = 0.1  # of the reference's second moment of a coordinate: M/10 rows' worth of shrinkage
+WEIGHT = 0.05  # of the reference's second moment: M/20 rows' worth of shrinkage
 SMALLEST_SHARE = 1e-6  # of the mean second moment, for coordinates that never varied
 
 
 class RidgeSums(NamedTuple):
-    """Sums over prompts, coordinates divided by t; of two windows they add."""
+    """Sums over prompts, coordinates of W; of two windows they add."""
 
     prompt_count: float
     inverse_lengths: float  # Σ 1/M
@@ -33,18 +33,28 @@ class RidgeSums(NamedTuple):
     shrinkage_squares: Array  # (p, p) Σ QQ
     tasks: Array  # (p,) Σ a
     task_squares: Array  # (p, p) Σ aaᵀ
-    residual_power: float  # Σ |r - Um - Ua|²/M
+    residual_power: float  # Σ |r - Um - UWa|²/M
     freedom: float  # Σ of the share of σ² that the residual holds
 
 
-def ridge_scale(reference: Sums, coordinate_count: int) -> Array:
-    """Return t (p,): by the reference's examples, or √WEIGHT where it has other coordinates."""
+def ridge_basis(reference: Sums, coordinate_count: int) -> Array:
+    """Return W (p, p): the reference's examples have second moment I/WEIGHT in it.
+
+    I/√WEIGHT where the reference has other coordinates. Features are brought to one unit first, so
+    that none decides which directions are too small to tell; then the root is symmetric, so that
+    no two processes turn it another way and their sums add.
+    """
     if coordinate_count != len(reference.means):
-        return np.full(coordinate_count, np.sqrt(WEIGHT))
-    power = np.diagonal(reference.moments) / reference.prompt_count  # (p,)
+        other: Array = np.eye(coordinate_count) / np.sqrt(WEIGHT)  # (p, p)
+        return other
+    moments = reference.moments / reference.prompt_count  # (p, p)
+    power = np.diagonal(moments)  # (p,)
     floor = max(SMALLEST_SHARE * float(power.mean()), 1e-300)
-    scale: Array = np.sqrt(WEIGHT * np.maximum(power, floor))  # (p,)
-    return scale
+    unit = np.sqrt(np.maximum(power, floor))  # (p,)
+    values, vectors = np.linalg.eigh(moments / np.outer(unit, unit))  # (p,), (p, p)
+    spread = np.sqrt(WEIGHT * np.maximum(values, SMALLEST_SHARE))  # (p,)
+    basis: Array = (vectors / spread) @ vectors.T / unit[:, None]  # (p, p)
+    return basis
 
 
 class RidgeFits(NamedTuple):
@@ -57,16 +67,16 @@ class RidgeFits(NamedTuple):
 
 
 @np.errstate(all="ignore")  # what overflows is found in the numbers
-def ridge_fits(served: Served, label_power: Array, scale: Array) -> RidgeFits:
-    """Return each of B prompts solved; label_power (B,) is rᵀr/M, scale (p,) is t.
+def ridge_fits(served: Served, label_power: Array, basis: Array) -> RidgeFits:
+    """Return each of B prompts solved; label_power (B,) is rᵀr/M, basis (p, p) is W.
 
     Rows are not needed. A prompt that is not finite would fail the others.
     """
     M, m = served.count, served.prior_mean  # (), (p,)
     products = served.products / M  # (B, p)
     gaps = products - served.gram @ (m / M)  # (B, p)
-    S = served.gram / (M * np.outer(scale, scale))  # (B, p, p)
-    g = gaps / scale  # (B, p)
+    S = basis.T @ served.gram @ basis / M  # (B, p, p)
+    g = gaps @ basis  # (B, p)
     Q = np.asarray(np.linalg.inv(S + np.eye(len(m))), np.float64)  # (B, p, p)
     a = (Q @ g[..., None])[..., 0]  # (B, p)
     left = label_power - (gaps + products) @ m  # (B,) |r - Um|²/M

@@ -47,6 +47,7 @@ class Ratios(NamedTuple):
     has_heavy_tails: bool = False  # `monitoring.attribution.kind` is tail
     best_error: float = UNKNOWN  # h over the best possible h, by the same of the reference
     explained: float = UNKNOWN  # error by moments and mean task alone, over the reference's
+    tail_share: float = UNKNOWN  # of rows outside the radius that holds 99 % of the reference's
     typical: float = UNKNOWN  # mean of the prompts that are not at the clip
     has_short_prompts: bool = False  # `monitoring.attribution.kind` is context_length
 
@@ -96,10 +97,12 @@ def _answers_worse(ratios: Ratios, at: Limits) -> Signature:
 def _labels_changed(ratios: Ratios, at: Limits) -> Signature:
     """Return the cause where only the leave-one-out error rose; a flat ridge accuses the model.
 
-    A prior that is wrong on average explains what noise cannot.
+    A prior that is wrong on average explains what noise cannot, and noise moves no covariate.
     """
     if ratios.explained - 1.0 > at.explained_share * (ratios.loo - 1.0):
         return Signature.RELATION
     risen = {Signature.NOISE: ratios.ridge, Signature.TARGET_SCALE: ratios.label_power}
+    if ratios.tail_share > at.tail_share_max:
+        del risen[Signature.NOISE]
     known = {name: ratio for name, ratio in risen.items() if ratio > at.much_risen}
     return max(known, key=lambda name: known[name], default=Signature.COVARIATE)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from monitoring.evidence import Sizes, triangle, units
 from monitoring.observation import Observations, label_gaps, row_means
 from monitoring.reference import BUCKETS, Inflations, Reference
-from monitoring.ridge_sums import RidgeFits, ridge_fits, ridge_scale
+from monitoring.ridge_sums import RidgeFits, ridge_basis, ridge_fits
 from monitoring.seen import Seen, Summary
 
 Array = NDArray[np.float64]
@@ -115,8 +115,8 @@ class Batch:
             return None
         power = (served.labels * served.labels).mean(axis=1)  # (B,)
         grams = np.where(self._sane[:, None, None], served.gram, 0.0)  # (B, p, p) LAPACK's sake
-        scale = ridge_scale(reference.scene, self.key.coordinate_count)  # (p,)
-        return ridge_fits(replace(served, gram=grams), power, scale)
+        basis = ridge_basis(reference.scene, self.key.coordinate_count)  # (p, p)
+        return ridge_fits(replace(served, gram=grams), power, basis)
 
     def _vectors(self, judged: Judged) -> Array:
         """Return the columns (B, v) of evidence.VECTORS."""

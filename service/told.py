@@ -103,6 +103,7 @@ def ratios_of(looked: Looked, risen: float) -> Ratios:
         has_heavy_tails=looked.causes.kind == "tail" and looked.h.clipped_mean > risen,
         best_error=looked.h.clipped_mean / best if best > 0.0 else UNKNOWN,
         explained=looked.causes.explained,
+        tail_share=looked.means["tail_share"],
         typical=looked.typical,
         has_short_prompts=looked.causes.kind == "context_length",
     )

@@ -11,7 +11,7 @@ from model.window import Window
 from monitoring.evidence import OTHERS, Evidence, units, unpacked
 from monitoring.observation import observe
 from monitoring.reference import Inflations, Reference
-from monitoring.ridge_sums import ridge_scale
+from monitoring.ridge_sums import ridge_basis
 from monitoring.seen import Seen
 from monitoring.summing import Batch, Judged
 from monitoring.watch import DIRECTIONS_MAX
@@ -36,7 +36,7 @@ def _window(part: Evidence, reference: Reference) -> Window:
         length=seen / ridge.inverse_lengths,
         prompt_count=seen,
         row_count=part.rows,
-        scale=ridge_scale(reference.scene, len(scene.means)),
+        basis=ridge_basis(reference.scene, len(scene.means)),
         shrinkage=ridge.shrinkage / seen,
         shrinkage_squares=ridge.shrinkage_squares / seen,
         tasks=ridge.tasks / seen,

@@ -11,7 +11,7 @@ from monitoring.baseline import Quiet, build
 from monitoring.evidence import Evidence, packed, unpacked
 from monitoring.harm import excess_by_direction
 from monitoring.observation import observe, sums_of
-from monitoring.ridge_sums import ridge_scale
+from monitoring.ridge_sums import ridge_basis
 from monitoring.watch import Watch
 from service.seen import seen
 from tests.model.profiles import FOUNDATION, SPREAD, asked, learnt, summarised
@@ -65,11 +65,11 @@ def looped(known, found, x):
         m, p, G = served.prior_mean, U.shape[1], U.T @ U / M
         z = (x[b] - normal.mean) / normal.deviation
         mean = z.mean(axis=0)
-        t = ridge_scale(known.scene, p)
-        Q = np.linalg.inv(G / np.outer(t, t) + np.eye(p))
-        g = (U.T @ r / M - G @ m) / t
+        W = ridge_basis(known.scene, p)
+        Q = np.linalg.inv(W.T @ G @ W + np.eye(p))
+        g = W.T @ (U.T @ r / M - G @ m)
         a = Q @ g
-        left = r - U @ m - (U / t) @ a
+        left = r - U @ m - U @ W @ a
         has_ridge, is_layer = float(served.task_covariance.ndim == 2), float(not served.inverts)
         found_here = {
             "noise": served.noise_variance,
