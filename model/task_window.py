@@ -19,7 +19,7 @@ from model.em import TaskPrior
 
 Array = NDArray[np.float64]
 
-ROUNDS = 300
+ROUNDS, SETTLED = 300, 1e-8  # at most; or until no entry moves by such a share of the largest
 MEAN_PROMPTS = 1.0  # pseudo-prompts that hold the old mean: they decide where nothing else does
 NOISE_PROMPTS = 8.0  # the same of σ²
 LEAST_NOISE_SHARE = (
@@ -46,7 +46,10 @@ def learn_tasks(measured: Sequence[Measured], old: TaskPrior) -> TaskPrior:
     """Return the prior of the window, held to the old one where the window tells little."""
     prior = old
     for _ in range(ROUNDS):
-        prior = _improved(measured, prior, old)
+        before, prior = prior, _improved(measured, prior, old)
+        moved = np.abs(prior.covariance - before.covariance).max()
+        if moved <= SETTLED * np.abs(prior.covariance).max():
+            break
     return prior
 
 
