@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from model.features import Number
 from model.manifest import Feature, FeatureSchema, Label
+from model.profile_fit import fit
 from model.profile_support import held_out_folds
 from model.schema import Column, Schema
 from model.store import Store
@@ -19,30 +20,36 @@ NAME = "tasks"
 
 
 @lru_cache
-def fitted():
-    """Return a profile with the reference of its history."""
-    folds = held_out_folds(profiles.history(), profiles.learnt(), 0)
-    return watched_profile(Fitted(profiles.learnt()), folds, seed=0)
+def fitted(seed=0):
+    """Return a profile with the reference of its history, which has a seed."""
+    history = profiles.history(seed=seed)
+    learnt = fit(history) if seed else profiles.learnt()
+    return watched_profile(Fitted(learnt), held_out_folds(history, learnt, 0), seed=0)
 
 
 def save(folder, name=NAME, found=None, **arrays):
-    """Store a profile under a name, some of its arrays replaced."""
+    """Store a profile under a name and put it in force, some of its arrays replaced."""
+    Store(folder).save(*drafted(name, found, **arrays))
+    return folder
+
+
+def drafted(name=NAME, found=None, columns=COLUMNS, unit="", label_unit="", **arrays):
+    """Return what a store takes of a profile."""
     found = found or fitted()
     schema = FeatureSchema(
-        features=tuple(Feature(name=n, unit="", mean=0.0, deviation=1.0) for n in COLUMNS),
-        label=Label(name="y", unit="", mean=0.0, deviation=1.0),
-        sources=tuple(Number(name=n) for n in COLUMNS),
-        hash=Schema(tuple(Column(n, "") for n in COLUMNS)).hash,
+        features=tuple(Feature(name=n, unit=unit, mean=0.0, deviation=1.0) for n in columns),
+        label=Label(name="y", unit=label_unit, mean=0.0, deviation=1.0),
+        sources=tuple(Number(name=n, unit=unit) for n in columns),
+        hash=Schema(tuple(Column(n, unit) for n in columns)).hash,
     )
-    update = {"feature_schema": schema, "feature_count": len(COLUMNS)}
+    update = {"feature_schema": schema, "feature_count": len(columns)}
     draft = versions.a_draft(name)
     monitoring = "" if found.reference is None else found.reference.id
     known = draft.reference.model_copy(update={"monitoring": monitoring})
     draft = draft.model_copy(update={**update, "reference": known})
     named = {f"monitoring.{key}": value for key, value in arrays.items()}
     kept = {key: value for key, value in (found.arrays() | named).items() if value is not None}
-    Store(folder).save(draft, kept)
-    return folder
+    return draft, kept
 
 
 def provisional():
