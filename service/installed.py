@@ -99,12 +99,7 @@ class Installed:
             return None
 
     def follow(self, store: Store) -> None:
-        """Bring what is served in line with a store's pointers; what fails stays as it was.
-
-        Raises `StoreError` where there is no store at all.
-        """
-        if not store.folder.is_dir():
-            raise StoreError(f"{store.folder}: expected a folder, got none")
+        """Bring what is served in line with a store's pointers; what fails stays as it was."""
         self._store = store
         names = store.names_in_force()
         for name in sorted(self._pointers.keys() - set(names)):

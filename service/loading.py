@@ -1,5 +1,6 @@
 """Models from files and stores, read and checked before anybody is answered by them."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -7,10 +8,14 @@ from typing import NamedTuple
 from model.checkpoint import FOUNDATION_FILE, Artifact, ArtifactError, load, load_stored
 from model.foundation import FoundationModel
 from model.store import Store
+from model.version_folder import StoreError
 from service.monitors import reference_of
 from service.self_test import self_test
 from service.settings import Settings
 from service.start_error import StartError
+from service.store_mirror import MirrorError, StoreSource, open_source
+
+log = logging.getLogger("sonoba")
 
 
 class First(NamedTuple):
@@ -41,22 +46,34 @@ def first_models(settings: Settings) -> First:
     """
     first = First([load(path) for path in (FOUNDATION_FILE, *settings.model_files)], [], None)
     if settings.store is not None:
-        refresh = _refresh(settings.store)
-        store = refresh()
+        source = _source(settings.store, settings.store_cache)
+        store = _first_look(source)
         names = store.names_in_force()
         stored = [checked(store, name, "", first.fallback) for name in names]
-        first = first._replace(stored=stored, refresh=refresh)
+        first = first._replace(stored=stored, refresh=source.refresh)
     _check_names([artifact.name for artifact in first.all], settings.default_model)
     return first
 
 
-def _refresh(setting: str) -> Callable[[], Store]:
-    """Return what gives the store of a setting as it is now."""
-    folder = Path(setting)
-    if not folder.is_dir():
+def _source(setting: str, cache: Path) -> StoreSource:
+    if "://" not in setting and not Path(setting).is_dir():
         sentence = "expected a folder that `sonoba pretrain` wrote, got none"
         raise StartError(f"store: {setting}: {sentence}")
-    return lambda: Store(folder)
+    try:
+        return open_source(setting, cache)
+    except MirrorError as error:
+        raise StartError(f"store: {error}") from None
+
+
+def _first_look(source: StoreSource) -> Store:
+    """Return the store as it is; where a URL cannot be reached, as it was copied before."""
+    try:
+        return source.refresh()
+    except StoreError as error:
+        if not source.store.names_in_force():
+            raise StartError(f"store: {error}") from None
+        log.warning("store: %s; the last copy of it serves", error)
+        return source.store
 
 
 def _check_names(names: list[str], default: str) -> None:

@@ -42,6 +42,8 @@ class Settings(BaseModel):
     """Folder of `sonoba pretrain`, or its URL: of each model the version in force is served."""
     store_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0
     """Time between two looks at the store for another version."""
+    store_cache: Path = Path("store-cache")
+    """Folder in which the copy of a store at a URL is kept."""
     admin_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """Address of the admin port; traffic is not encrypted yet."""
     admin_port: Port = 50052

@@ -25,7 +25,7 @@ class StoreWatch:
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
     def start(self) -> None:
-        """Look from now on."""
+        """Look now, and again and again."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -55,5 +55,6 @@ class StoreWatch:
         self._complaint = complaint
 
     def _run(self) -> None:
+        self.look()
         while not self._stopping.wait(self._poll_seconds):
             self.look()
