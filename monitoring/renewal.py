@@ -48,13 +48,7 @@ def renewed_normal(old: Normal, rows: Rows) -> Normal:
     total = between + within  # (d, d)
     deviation = np.sqrt(np.maximum(np.diag(total), 0.0))  # (d,)
     deviation[deviation <= CONSTANT * np.abs(mean)] = 0.0
-    varies = deviation > 0.0  # (d,)
-    if not varies.any():
-        raise ValueError("covariates: expected a feature that varies, got constants alone")
-    unit = deviation[varies]  # (v,)
-    turned = directions(total[np.ix_(varies, varies)] / np.outer(unit, unit))  # (v, r)
-    W = np.zeros((len(mean), turned.shape[1]))  # (d, r)
-    W[varies] = turned / unit[:, None]
+    W = _whitening(total, deviation)  # (d, r)
     own = np.maximum(np.diag(W.T @ within @ W) * length / (length - 1.0), 0.0)  # (r,)
     apart = np.maximum(np.diag(W.T @ between @ W) - own / length, 0.0)  # (r,)
     r = W.shape[1]
@@ -71,6 +65,18 @@ def renewed_normal(old: Normal, rows: Rows) -> Normal:
         moment_between=kept[0],
         moment_within=kept[1],
     )
+
+
+def _whitening(total: Array, deviation: Array) -> Array:
+    """Return W (d, r) of rows of covariance total (d, d), deviation (d,) 0 for constants."""
+    varies = deviation > 0.0  # (d,)
+    if not varies.any():
+        raise ValueError("covariates: expected a feature that varies, got constants alone")
+    unit = deviation[varies]  # (v,)
+    turned = directions(total[np.ix_(varies, varies)] / np.outer(unit, unit))  # (v, r)
+    W = np.zeros((len(deviation), turned.shape[1]))  # (d, r)
+    W[varies] = turned / unit[:, None]
+    return W
 
 
 def _moments(old: Normal, direction_count: int) -> tuple[Array, Array]:
