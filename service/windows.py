@@ -26,12 +26,9 @@ def windows_of(parts: Iterable[Evidence], reference: Reference) -> list[Window]:
 
 
 def _window(part: Evidence, reference: Reference) -> Window:
-    ridge, scene, normal = part.ridge, part.scene, reference.normal
+    ridge, scene = part.ridge, part.scene
     n, seen = scene.prompt_count, ridge.prompt_count
-    unit = units(normal.deviation, normal.mean)  # (d,)
-    means = part.z_means / n  # (d,)
-    between = part.z_mean_squares / n - np.outer(means, means)  # (d, d)
-    square = np.outer(unit, unit)  # (d, d)
+    mean, between, within = _features(part, reference)  # (d,), (d, d), (d, d)
     return Window(
         length=seen / ridge.inverse_lengths,
         prompt_count=seen,
@@ -49,10 +46,19 @@ def _window(part: Evidence, reference: Reference) -> Window:
         moments=scene.moments / n,
         squares=scene.squares / n,
         spread=part.spread / max(part.spread_prompts, 1.0),
-        feature_mean=normal.mean + unit * means,
-        feature_between=between * square,
-        feature_within=part.z_scatters / n * square,
+        feature_mean=mean,
+        feature_between=between,
+        feature_within=within,
     )
+
+
+def _features(part: Evidence, reference: Reference) -> tuple[Array, Array, Array]:
+    """Return mean (d,), covariance between prompts and within them (d, d), natural units."""
+    n, normal = part.scene.prompt_count, reference.normal
+    unit = units(normal.deviation, normal.mean)  # (d,)
+    means, square = part.z_means / n, np.outer(unit, unit)  # (d,), (d, d)
+    between = part.z_mean_squares / n - np.outer(means, means)  # (d, d)
+    return normal.mean + unit * means, between * square, part.z_scatters / n * square
 
 
 def evidence_of(
