@@ -103,7 +103,7 @@ class Installed:
         self._store = store
         names = store.names_in_force()
         for name in sorted(self._pointers.keys() - set(names)):
-            self._complain(name, "the store does not hold it any more")
+            self._complain(name, f"{name}: the store does not hold it any more")
         for name in names:
             try:
                 pointer = store.current(name)
@@ -118,7 +118,7 @@ class Installed:
     def _complain(self, name: str, complaint: str) -> None:
         """Log what is wrong with a pointer, once; what was served is served on."""
         if self._complaints.get(name) != complaint:
-            log.warning("model %s: %s; what is in force stays", name, complaint)
+            log.warning("store: %s; what is in force stays", complaint)
         self._complaints[name] = complaint
 
     def _follow_pointer(self, store: Store, name: str, pointer: Pointer) -> None:
