@@ -75,12 +75,11 @@ class MonitorCollector(Collector):
     def retire(self, monitor: Monitor) -> None:
         """Tell the sums of a monitor that was replaced for RETIRED_SECONDS more.
 
-        One without a reference has no sums; its rows are let go of.
+        One without a reference has no sums: its rows are let go of, and the one before it stays.
         """
-        until = self._clock() + RETIRED_SECONDS
-        with self._lock:
-            self._retired.pop(monitor.model, None)
-            if monitor.watch is not None:
+        if monitor.watch is not None:
+            until = self._clock() + RETIRED_SECONDS
+            with self._lock:
                 self._retired[monitor.model] = _Retired(monitor, until)
 
     def collect(self) -> Iterator[Metric]:

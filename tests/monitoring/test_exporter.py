@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from monitoring.exporter import MonitorCollector
+from monitoring.exporter import RETIRED_SECONDS, MonitorCollector
 from monitoring.monitor import REASONS, Monitor
 from monitoring.totals import RATIO_BUCKETS
 from tests.monitoring.quiet import prompts, reference, seen, summarised
@@ -250,3 +250,85 @@ def test_models_stand_side_by_side_in_one_family():
     assert len(re.findall(r"^# TYPE sonoba_drift_prompts_total counter$", text, re.M)) == 1
     queues = samples(made, "sonoba_drift_queue_prompts")
     assert [(one.labels["model"], one.value) for one in queues] == [("m", 1.0), ("other", 5.0)]
+
+
+class Swapped:
+    """Monitors of one model that take each other's place, and a clock that is set by hand."""
+
+    def __init__(self, first):
+        self.now, self.in_force, self.made = 0.0, [first], CollectorRegistry()
+        self.collector = MonitorCollector(self.in_force, len, lambda: self.now)
+        self.made.register(self.collector)
+
+    def to(self, found):
+        self.collector.retire(self.in_force[0])
+        self.in_force[:] = [found]
+
+    def references(self, name):
+        return [one.labels["reference"] for one in samples(self.made, f"sonoba_drift_{name}")]
+
+
+def other_reference(window_prompts):
+    """Return what differs from the reference in its window alone, and so in its id."""
+    return reference(window_prompts=window_prompts)
+
+
+SECOND, THIRD = 120, 140
+
+
+def test_the_sums_of_a_monitor_that_was_replaced_are_told_for_an_hour_and_nothing_else_of_it():
+    first = monitor(prompts(1, 200))
+    swapped, new = Swapped(first), monitor(prompts(2, 40), reference=other_reference(SECOND))
+    swapped.to(new)
+
+    both = [new.reference_id, first.reference_id]
+    assert swapped.references("prompts_total") == both
+    assert value(swapped.made, "prompts_total") == 200.0
+    found = families(swapped.made)
+    for name, extra in (*COUNTERS.items(), ("inflation_ratio", ())):
+        assert {one.labels["reference"] for one in found[name].samples} == set(both), (name, extra)
+    for name in GAUGES:
+        assert {one.labels["reference"] for one in found[name].samples} <= {both[0]}, name
+
+    swapped.now = RETIRED_SECONDS - 1.0
+    assert swapped.references("prompts_total") == both
+    swapped.now = RETIRED_SECONDS
+    assert swapped.references("prompts_total") == both[:1]
+    assert not swapped.collector._retired  # nor kept
+
+
+def test_a_model_has_two_references_at_most():
+    monitors = [
+        monitor(prompts(1, 20 * place), reference=other_reference(window))
+        for place, window in enumerate((100, SECOND, THIRD), 1)
+    ]
+    swapped = Swapped(monitors[0])
+    for one in monitors[1:]:
+        swapped.to(one)
+
+    expected = [monitors[2].reference_id, monitors[1].reference_id]
+    assert swapped.references("prompts_total") == expected
+
+
+def test_a_reference_that_comes_back_is_told_once():
+    first, second = monitor(prompts(1, 200)), monitor(reference=other_reference(SECOND))
+    again = monitor(prompts(3, 60))
+    swapped = Swapped(first)
+    swapped.to(second)
+    swapped.to(again)
+
+    assert swapped.references("prompts_total") == [again.reference_id, second.reference_id]
+    swapped.to(monitor(prompts(4, 20)))  # another version with the same reference
+    assert swapped.references("prompts_total") == [first.reference_id]
+    assert value(swapped.made, "prompts_total") == 20.0
+    assert "sonoba_drift" in generate_latest(swapped.made).decode()
+
+
+def test_a_monitor_that_never_had_a_reference_leaves_no_series_and_no_rows():
+    first, warming = monitor(prompts(1, 60)), monitor(prompts(2, 60), reference=None)
+    swapped = Swapped(first)
+    swapped.to(warming)
+    last = monitor(reference=other_reference(SECOND))
+    swapped.to(last)
+
+    assert swapped.references("prompts_total") == [last.reference_id, first.reference_id]
