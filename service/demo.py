@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import sonoba
+    from service.demo_loop import Tokens
     from service.demo_profile import Pretrained
     from service.demo_report import Report
-    from service.demo_shift import Act
+    from service.demo_shift import Act, Send
     from service.replay import Array, Hours, Prompts, Score
     from service.trial_server import Trial
 
@@ -61,20 +63,24 @@ def demo(address: str | None, out: Path, prompt_count: int, seed: int, keep: boo
     The earliest 60 % of the weeks are the history of a profile. Every prompt is a few random hours
     of another week; the server predicts further hours of it, by the profile and by the foundation
     model, which knows no history. Ridge, least squares and the mean of each prompt stand beside. In
-    the end the clock of the prompts loses AM and PM, which nobody tells the server.
+    the end the clock of the prompts is set to UTC, which nobody tells the server: its page says NO,
+    an alert starts a re-evaluation, and a recalibrated version takes over.
     """
     import sonoba
+    from service.demo_loop import new_tokens
     from service.replay import read_hours
-    from service.trial_server import Trial, TrialServerError, trial_server
+    from service.trial_server import TrialServerError
 
     hours = read_hours()
     pretrained = None if address else _pretrained(out, hours.first_replayed())
-    server: AbstractContextManager[Trial] = nullcontext(Trial(str(address), ""))
-    if pretrained:
-        server = trial_server(*pretrained.flags())
+    tokens = new_tokens(out) if pretrained else None
+    server = _server(address, pretrained, tokens)
     try:
         with server as there, sonoba.Client(there.address, timeout=TIMEOUT_SECONDS) as client:
-            _publish(_replayed(client, there.page, pretrained, hours, prompt_count, seed), out)
+            report = _replayed(client, there.page, pretrained, hours, prompt_count, seed)
+            if tokens:
+                report = _mended(report, client, there, tokens, hours, out)
+            _publish(report, out)
             if keep and pretrained:
                 click.echo(f"the server's own page is {there.page}; any key ends it")
                 click.getchar()
@@ -82,6 +88,17 @@ def demo(address: str | None, out: Path, prompt_count: int, seed: int, keep: boo
         raise click.ClickException(str(error)) from None
     except sonoba.SonobaError as error:
         raise click.ClickException(_explained(error, address)) from None
+
+
+def _server(
+    address: str | None, pretrained: Pretrained | None, tokens: Tokens | None
+) -> AbstractContextManager[Trial]:
+    """Return where the server is: elsewhere, or one of our own that a re-evaluator may ask."""
+    from service.trial_server import Trial, trial_server
+
+    if pretrained is None or tokens is None:
+        return nullcontext(Trial(str(address), ""))
+    return trial_server(*pretrained.flags(), *tokens.flags(), "--store-poll-seconds", "0.5")
 
 
 def _replayed(
@@ -168,15 +185,35 @@ def _scores(
 
 
 def _last_act(client: sonoba.Client, page: str, hours: Hours, seed: int) -> Act:
-    """Let the clock lose AM and PM, with a bar; return what the page said."""
+    """Set the clock to UTC, with a bar; return what the page said."""
     from service.demo_shift import play
+
+    with _bar("the last act", 1.0) as tell:
+        return play(_sender(client, hours), page, hours, seed, tell)
+
+
+def _mended(
+    report: Report, client: sonoba.Client, there: Trial, tokens: Tokens, hours: Hours, out: Path
+) -> Report:
+    """Let the alert start a re-evaluation, with a bar; return the report with what came of it."""
+    from service.demo_loop import mend, reevaluating
+
+    if report.act is None or not report.act.prompt_count:
+        return report  # the page saw nothing, so there is no alert
+    replayed, send = hours.replayed(), _sender(client, hours)
+    with _bar("the re-evaluation", 1.0) as tell, reevaluating(there, out, tokens) as alarm:
+        found = mend(send, there.page, alarm, replayed, report.seed, report.act.usual, tell)
+    return replace(report, mended=found, reports=out / "reports")
+
+
+def _sender(client: sonoba.Client, hours: Hours) -> Send:
+    """Return what sends prompts to the default model and returns its answers (B, Q)."""
 
     def send(prompts: Prompts) -> Array:
         parts = _parts(prompts, hours.features)
         return _stacked([one for part in parts for one in client.predict_many(part)])
 
-    with _bar("the last act", 1.0) as tell:
-        return play(send, page, hours, seed, tell)
+    return send
 
 
 def _parts(prompts: Prompts, columns: tuple[str, ...]) -> Iterator[list[sonoba.Prompt]]:
@@ -204,6 +241,8 @@ def _publish(report: Report, out: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
     Console().print("", report.table(), "", sep="\n")
+    if report.act:
+        Console().print(report.loop_table(), "", sep="\n")
     for sentence in report.findings():
         click.echo(sentence)
     click.echo(f"the page is {out / 'demo.html'}")

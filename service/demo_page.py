@@ -4,7 +4,7 @@ import base64
 from html import escape
 from string import Template
 
-from service.demo_report import Report
+from service.demo_report import LOOP_HEADINGS, Report
 from service.held_out import BOOSTING, PROFILE
 from service.replay import QUERY_COUNT
 
@@ -38,6 +38,7 @@ gRPC by model $model, version <code>$version</code>$beside.</p>
 $picture
 <h2>Median error by number of examples</h2>
 <div class="wide"><table><thead><tr>$headings</tr></thead><tbody>$rows</tbody></table></div>
+$loop
 <h2>What was compared</h2>
 <p>A prompt is a number of random hours of one week, each with its weather, hour of day and count of
 bikers (as a logarithm), and $queries other hours of the same week whose count is to be predicted.
@@ -56,6 +57,8 @@ Fanaee-T and João Gama (2013), UCI Machine Learning Repository,
 """)
 
 
+_LOOP = """<h2>The last act: squared error by the labels, before = 1</h2>
+<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"""
 _HISTORY = """<p><b>profile</b> was pretrained on the weeks 0 to {last}, as <code>sonoba
 pretrain</code> does it, and admitted by the same check; no week of the prompts was in that history.
 <b>foundation</b> knows no history.</p>"""
@@ -78,9 +81,18 @@ def page(report: Report, picture: bytes | None) -> str:
         picture=_image(report, picture) if picture else "",
         headings="".join(f"<th>{escape(heading)}</th>" for heading in report.headings()),
         rows="".join(map(_row, report.rows(), report.best())),
+        loop=_loop(report),
         history=_history(report),
         seed=report.seed,
     )
+
+
+def _loop(report: Report) -> str:
+    """Return the table of the last act, where there was one."""
+    if not (rows := report.loop()):
+        return ""
+    head = "".join(f"<th>{escape(one)}</th>" for one in LOOP_HEADINGS)
+    return _LOOP.format(head=head, rows="".join(_row(row, -1) for row in rows))
 
 
 def _history(report: Report) -> str:

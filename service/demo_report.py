@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from service import __version__
-from service.demo_shift import Act
+from service.demo_loop import Mended
+from service.demo_shift import ANSWERS, Act
 from service.held_out import BOOSTING, PROFILE, RIDGE
 from service.replay import LABEL, QUERY_COUNT, Score
 
+LOOP_HEADINGS = ("prompts", "error", "page", "version")
 UNMEASURED = (
     "Pooled gradient boosting, which needs scikit-learn and was left out, is known to err less "
     "than all methods shown: these labels do not follow the features linearly."
@@ -31,6 +34,8 @@ class Report:
     seed: int
     weeks: tuple[int, int]
     act: Act | None = None
+    mended: Mended | None = None
+    reports: Path = Path("reports")
 
     def headings(self) -> list[str]:
         """Return the headings of `rows`."""
@@ -88,6 +93,8 @@ class Report:
             "scores": [asdict(score) for score in self.scores],
             "findings": self.findings(),
             "last_act": self.act._asdict() if self.act else None,
+            "mended": self.mended._asdict() if self.mended else None,
+            "loop": self.loop(),
         }
 
     def findings(self) -> list[str]:
@@ -110,7 +117,40 @@ class Report:
             found.append(against_boosting(self.scores))
         speeds = [score.prompts_per_second for score in self.scores]
         found.append(f"The server answered {min(speeds):,.0f} to {max(speeds):,.0f} prompts/s.")
-        return found + (self.act.findings() if self.act else [])
+        found += self.act.findings() if self.act else []
+        return found + (self.mended.findings(self.reports) if self.mended else [])
+
+    def loop(self) -> list[list[str]]:
+        """Return the rows of the last act: when, error by the labels, the page's word, version."""
+        if not self.act:
+            return []
+        before, after = self.act.before, self.act.after
+        rows = [
+            ["before", "1.00", ANSWERS[before["answer"]], self.model_version],
+            [
+                "clock in UTC",
+                f"{self.act.real_ratio:.2f}",
+                ANSWERS[after["answer"]],
+                self.model_version,
+            ],
+        ]
+        if self.mended:
+            found = self.mended
+            error = f"{found.real_ratio:.2f}" if found.is_mended else "–"
+            rows.append(["re-evaluated", error, ANSWERS[found.after["answer"]], found.versions[1]])
+        return rows
+
+    def loop_table(self) -> Table:
+        """Return these rows for the terminal."""
+        title = "the last act: squared error by the labels, before = 1"
+        table = Table(
+            title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False
+        )
+        for heading in LOOP_HEADINGS:
+            table.add_column(heading, no_wrap=True)
+        for row in self.loop():
+            table.add_row(*row)
+        return table
 
 
 def against_ridge(scores: Sequence[Score], name: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""The demo's last act: a clock loses AM and PM, and the server's own page says so.
+"""The demo's last act: a clock is set to UTC, and the server's own page says so.
 
-Hours after noon arrive as hours of the morning, in examples and queries. No single row is out of
+The hours of Washington arrive five hours later, in examples and queries. No single row is out of
 range; what the profile knows of the day no longer holds. Nobody tells the server: it must see it.
 """
 
@@ -26,6 +26,8 @@ MOST = 400  # prompts, before it is said that the page saw nothing
 WHOLE = 200  # prompts that fill the window which causes are read from
 LOOK_SECONDS = 0.7  # the monitor takes up to half a second
 CALM_SECONDS = 15.0
+UTC_HOURS = 5  # Washington's standard time is as far behind
+CYCLES = (("h_sin", "h_cos", 1), ("h2_sin", "h2_cos", 2))  # of the hour, turns a day
 ANSWERS = {"YES": "YES", "WATCH": "WATCH", "NO": "NO", "NOT_MEASURED": "NOT MEASURED"}
 
 
@@ -34,15 +36,16 @@ class Act(NamedTuple):
 
     before: dict[str, Any]  # /status.json
     after: dict[str, Any]
-    prompt_count: int  # with the lost clock, until the page said NO; 0 when it never did
+    prompt_count: int  # with the wrong clock, until the page said NO; 0 when it never did
     real_ratio: float  # mean squared error by the labels, after ÷ before
+    usual: float = 1.0  # that error before
 
     def findings(self) -> list[str]:
         """Return it in sentences."""
         told = ANSWERS[self.before["answer"]]
         found = [
-            f"Before the last act the status page of the server said {told}. Then the clock lost "
-            "AM and PM: hours after noon arrived as hours of the morning."
+            f"Before the last act the status page of the server said {told}. Then the clock was "
+            f"set to UTC: every hour arrived {UTC_HOURS} hours later."
         ]
         hidden = "by the labels of the queries, which the server never sees"
         real = f"({hidden}: {self.real_ratio:.1f} times)"
@@ -66,17 +69,17 @@ class Act(NamedTuple):
         ]
 
 
-def lost_noon(x: Array, features: tuple[str, ...]) -> Array:
-    """Return rows (..., d) whose hours after noon are twelve less, as a 12-hour clock tells them.
+def in_utc(x: Array, features: tuple[str, ...]) -> Array:
+    """Return rows (..., d) whose hours are told in UTC, five hours later.
 
-    The hour is in the data as sine and cosine of its place in the day.
+    The hour is in the data as sine and cosine of its place in the day and in half a day.
     """
     changed = x.copy()
-    sine, cosine = features.index("h_sin"), features.index("h_cos")
-    at_noon = (np.abs(x[..., sine]) < 1e-9) & (x[..., cosine] < 0.0)
-    late = (x[..., sine] < -1e-9) | at_noon
-    changed[..., sine] = np.where(late, -x[..., sine], x[..., sine])
-    changed[..., cosine] = np.where(late, -x[..., cosine], x[..., cosine])
+    for sine, cosine, turns in CYCLES:
+        i, j = features.index(sine), features.index(cosine)
+        angle = 2.0 * np.pi * turns * UTC_HOURS / 24.0
+        changed[..., i] = x[..., i] * np.cos(angle) + x[..., j] * np.sin(angle)
+        changed[..., j] = x[..., j] * np.cos(angle) - x[..., i] * np.sin(angle)
     return changed
 
 
@@ -84,25 +87,25 @@ def play(send: Send, page: str, hours: Hours, seed: int, tell: Callable[[float, 
     """Send prompts until the page says NO, and some more until it can say why."""
     tell(0.0, "the page before the last act")
     prompts = draw(hours, LENGTH, 2 * MOST, seed + 1)
-    calm = _part(prompts, MOST, MOST + WHOLE // 2)
-    usual = _error(calm, send(calm))
+    calm = part(prompts, MOST, MOST + WHOLE // 2)
+    usual = error_of(calm, send(calm))
     before = _calm(page)
     errors, told, count = [], 0, 0
     while count < MOST and not (told and count >= WHOLE):
-        part = _part(prompts, count, count + TOGETHER)
-        part = _changed(part, hours.features)
-        errors.append(_error(part, send(part)))
+        some = changed(part(prompts, count, count + TOGETHER), hours.features)
+        errors.append(error_of(some, send(some)))
         count += TOGETHER
-        tell(count / MOST, "prompts with a lost clock")
+        tell(count / MOST, "prompts with a clock in UTC")
         time.sleep(LOOK_SECONDS)
         if not told and status(page)["answer"] == "NO":
             told = count
-    return Act(before, status(page), told, float(np.mean(errors)) / usual)
+    return Act(before, status(page), told, float(np.mean(errors)) / usual, usual)
 
 
-def status(page: str) -> dict[str, Any]:
-    """Return what the page of a server shows."""
-    with urllib.request.urlopen(f"{page}/status.json", timeout=5.0) as reply:
+def status(page: str, model: str = "") -> dict[str, Any]:
+    """Return what the page of a server shows, in detail of one model or of the worst."""
+    chosen = f"?model={model}" if model else ""
+    with urllib.request.urlopen(f"{page}/status.json{chosen}", timeout=5.0) as reply:
         found: dict[str, Any] = json.load(reply)
     return found
 
@@ -115,16 +118,19 @@ def _calm(page: str) -> dict[str, Any]:
     return found
 
 
-def _part(prompts: Prompts, start: int, end: int) -> Prompts:
+def part(prompts: Prompts, start: int, end: int) -> Prompts:
+    """Return some of the prompts."""
     some = slice(start, end)
     x, queries = prompts.x[some], prompts.queries[some]
     return Prompts(prompts.week[some], x, prompts.y[some], queries, prompts.truth[some])
 
 
-def _changed(prompts: Prompts, features: tuple[str, ...]) -> Prompts:
-    x, queries = lost_noon(prompts.x, features), lost_noon(prompts.queries, features)
+def changed(prompts: Prompts, features: tuple[str, ...]) -> Prompts:
+    """Return the prompts as a system sends them whose clock is in UTC."""
+    x, queries = in_utc(prompts.x, features), in_utc(prompts.queries, features)
     return replace(prompts, x=x, queries=queries)
 
 
-def _error(prompts: Prompts, answers: Array) -> float:
+def error_of(prompts: Prompts, answers: Array) -> float:
+    """Return the mean squared error by the labels of the queries."""
     return float(np.square(answers - prompts.truth).mean())

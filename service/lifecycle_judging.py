@@ -17,11 +17,12 @@ from service.candidates import Candidate
 from service.drift_report import NO_REFERENCE, not_comparable
 from service.evaluating import Evaluated, Kept, NotComparable, Sources, evaluate
 from service.evaluation_record import Evaluation, State, Trigger
-from service.findings import Findings
+from service.findings import Findings, Words
 from service.gather import Gathered, collect, gather
 from service.insufficient import insufficient
 from service.lifecycle_parts import Parts, inputs_of
 from service.promotion import check_promotion
+from service.report_codes import in_short
 from service.tenant_loss import worst_tenant_loss
 
 log = logging.getLogger("sonoba")
@@ -146,7 +147,7 @@ def _write_down(
     except OSError as error:
         sentence = f"the report cannot be written: {error.strerror or error}"
         raise StoreError(f"{evaluation.model}: {sentence}") from None
-    loss = _worst_loss(parts, evaluation, kept, evaluated)
+    words, loss = _words(findings), _worst_loss(parts, evaluation, kept, evaluated)
     parts.move(
         evaluation,
         State.JUDGED,
@@ -154,13 +155,20 @@ def _write_down(
         noting={**_noted(parts, evaluated), "gate": _gate(found.state), "worst_tenant_loss": loss},
         verdict=str(findings.verdict),
         reason=str(findings.reason),
-        sentence_en=findings.sentence.en,
-        sentence_ja=findings.sentence.ja,
+        sentence_en=words.en,
+        sentence_ja=words.ja,
         candidate_version=version,
     )
     parts.tally.judged(
         evaluation.model, str(findings.verdict), evaluation.age_seconds, findings.regret
     )
+
+
+def _words(findings: Findings) -> Words:
+    """Return what was found in words for the ledger, which is kept for ever: no feature's name."""
+    if findings.verdict == Verdict.INSUFFICIENT:
+        return findings.sentence  # of counts and servers
+    return in_short(findings.verdict, findings.reason)
 
 
 def _add(parts: Parts, evaluation: Evaluation, candidate: Candidate | None) -> str:

@@ -443,6 +443,18 @@ def test_a_server_that_does_not_listen_to_reason_is_killed(monkeypatch):
     assert time.monotonic() - start < 10
 
 
+def check_loop(found, written, printed):
+    """Another version took over, and the error is back."""
+    pointer = Store(written["store"]).current(NAME)
+    assert found["model_version"] == pointer.previous  # another version took over
+    assert found["mended"]["versions"] == [pointer.previous, pointer.version]
+    assert found["mended"]["after"]["answer"] == "YES"
+    assert found["mended"]["real_ratio"] <= 1.25
+    assert re.search(r"^ *clock in UTC +\d\.\d\d +NO", printed, re.M)
+    assert re.search(r"^ *re-evaluated +\d\.\d\d +YES", printed, re.M)
+    assert len(list(written["reports"].glob("*.html"))) == 1
+
+
 @pytest.mark.slow
 def test_the_whole_demo_runs_from_the_command_line(import_path, tmp_path):
     pytest.importorskip("matplotlib", reason="the picture is drawn with matplotlib")
@@ -454,13 +466,16 @@ def test_the_whole_demo_runs_from_the_command_line(import_path, tmp_path):
 
     assert done.returncode == 0, done.stderr
     written = {path.name: path for path in (tmp_path / "out").iterdir()}
-    assert sorted(written) == ["demo.html", "errors.png", "history.csv", "results.json", "store"]
+    assert sorted(written) == [
+        *("admin.token", "demo.html", "errors.png", "history.csv"),
+        *("reports", "results.json", "store", "webhook.token"),
+    ]
     assert f"the page is {Path('out') / 'demo.html'}" in done.stdout
     rows = re.findall(r"^ +(\d+)(?: +[\d.–]+){7,8} *$", done.stdout, re.M)
     assert rows == [str(M) for M in CONTEXT_SIZES]  # 80 columns hold the table uncut
     found = json.loads(written["results.json"].read_text())
     assert found["model"] == NAME
-    assert found["model_version"] == Store(written["store"]).current(NAME).version
+    check_loop(found, written, done.stdout)
     assert all(list(each["ratios"]) == [PROFILE, FOUNDATION] for each in found["scores"])
     profile, foundation = (
         [each["median_nrmse"][name] for each in found["scores"]] for name in (PROFILE, FOUNDATION)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from model.checkpoint import load_stored
 from model.version_folder import StoreError
 from service.audit import AuditLog
 from service.evaluation_record import State, Trigger
@@ -171,7 +172,10 @@ def test_the_audit_log_holds_the_numbers_of_each_decision_and_no_feature(loop):
     assert json.loads(lines["PROMOTING"])["why"]["gain"][0] == pytest.approx(2.0 / 3.0)
     assert json.loads(lines["SHADOWING"])["why"]["verdict"] == "RECALIBRATE"
     text = "".join(entry.detail for entry in one.entries())
-    assert "window" in text and not re.search(r"\b(temp|humidity|wind)\b", text)
+    text += json.dumps([one.newest().sentence_en, one.store.told(NAME).sentence])
+    columns = load_stored(one.store.folder, NAME).schema.names
+    assert "window" in text and columns
+    assert not re.search(rf"\b({'|'.join(map(re.escape, columns))})\b", text)
     log = AuditLog(one.store.folder / "audit.sqlite")
     assert log.verify().fault == ""
 
