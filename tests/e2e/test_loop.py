@@ -9,12 +9,15 @@ import shutil
 import time
 import urllib.request
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
 from model.checkpoint import FOUNDATION_FILE, load, load_stored
 from model.store import Store
+from service.audit import AuditLog
 from service.demo_profile import NAME
+from service.demo_shift import in_utc
 from service.ledger import Ledger
 from service.monitors import reference_of
 from service.replay import read_hours
@@ -36,6 +39,7 @@ defaults:
   shadow_prompts: 100
   watch_prompts: 150
   watch_prompts_min: 100
+  cool_down_seconds: 0s
 """
 FIRING = f'ALERTS{{action="reevaluate",alertstate="firing",model="{NAME}"}}'
 GATE = f'model:sonoba_drift_gate:max{{model="{NAME}"}}'
@@ -69,12 +73,14 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory):
+def stack(tmp_path_factory):
+    """Run all of it, and a caller that asks both replicas."""
     if not shutil.which("prometheus") or not shutil.which("prometheus-alertmanager"):
         pytest.skip("prometheus or prometheus-alertmanager is not installed")
-    folder, hours = tmp_path_factory.mktemp("loop"), read_hours()
+    folder, hours, restarts = tmp_path_factory.mktemp("loop"), read_hours(), []
     store = profile_store(folder, hours)
     (folder / "rules.yaml").write_text(RULES)
+    (folder / "alerting").mkdir()
     environ = tokens(folder) | {"SONOBA_STORE_POLL_SECONDS": "0.5"}
     replicas = [Replica(store, NAME, **environ).start() for _ in range(2)]
     files = {"RULES_FILE": folder / "rules.yaml", "REPORTS": folder / "reports"}
@@ -83,19 +89,55 @@ def story(tmp_path_factory):
     caller = Caller(hours, NAME, [f"127.0.0.1:{one.grpc_port}" for one in replicas], 0)
     caller.rate = PROMPTS_PER_SECOND
     targets = [f"127.0.0.1:{one.metrics_port}" for one in replicas]
-    (folder / "alerting").mkdir()
+    ours = [f"127.0.0.1:{judge.metrics_port}"]
     try:
         with alerting(
-            folder / "alerting",
-            targets,
-            judge.webhook_url,
-            [f"127.0.0.1:{judge.metrics_port}"],
+            folder / "alerting", targets, judge.webhook_url, ours, restarts
         ) as prometheus:
-            yield play(prometheus, store, replicas, judge, caller, folder / "reports")
+            yield SimpleNamespace(
+                **{"folder": folder, "hours": hours, "store": store, "replicas": replicas},
+                **{"judge": judge, "caller": caller, "prometheus": prometheus},
+                **{"restarts": restarts, "reports": folder / "reports"},
+            )
     finally:
         caller.stop()
         for one in (*replicas, judge):
             one.kill()
+
+
+@pytest.fixture(scope="module")
+def story(stack):
+    found = stack.prometheus, stack.store, stack.replicas, stack.judge, stack.caller, stack.reports
+    return play(*found)
+
+
+@pytest.fixture(scope="module")
+def interrupted(stack, story):
+    """Shift again; kill and start everybody but the re-evaluator while a candidate is in shadow."""
+    ledger, kept = Ledger(stack.store / "audit.sqlite"), Store(stack.store)
+    stack.caller.change = lambda x: in_utc(x, stack.hours.features)
+
+    def stands(*states):
+        found = ledger.list(NAME).evaluations
+        return [one for one in found[: -len(story.evaluations)] if str(one.state) in states]
+
+    def told():
+        return [(one.state, one.fault) for one in ledger.list(NAME).evaluations]
+
+    until(lambda: stands("SHADOWING"), LOOP_SECONDS, told)
+    for again in stack.restarts:
+        again()
+    stack.replicas[1].kill()
+    stack.replicas[1].start()
+    until(lambda: stands("DONE", "ROLLED_BACK", "FAILED", "REJECTED"), 2 * LOOP_SECONDS, told)
+    entries = [one for one in AuditLog(stack.store / "audit.sqlite").entries() if one.model == NAME]
+    return SimpleNamespace(
+        before=story.in_force,
+        pointer=kept.current(NAME),
+        evaluations=ledger.list(NAME).evaluations,
+        promotions=[one for one in entries if one.action == "PROMOTING"],
+        checked=AuditLog(stack.store / "audit.sqlite").verify(),
+    )
 
 
 def play(prometheus, store, replicas, judge, caller, reports):
@@ -189,3 +231,14 @@ def test_one_evaluation_did_all_of_it(story):
 def test_the_page_of_a_replica_tells_it(story):
     assert story.status["last_evaluation"]["verdict"].startswith("RECALIBRATE")
     assert story.status["version"] == story.in_force
+
+
+def test_restarts_in_the_middle_change_nothing_but_the_time(interrupted):
+    states = [str(one.state) for one in interrupted.evaluations]
+    print(states)
+
+    assert states[0] == "DONE"
+    assert interrupted.pointer.previous == interrupted.before
+    assert interrupted.pointer.version == interrupted.evaluations[0].candidate_version
+    assert len(interrupted.promotions) == len(interrupted.evaluations)
+    assert interrupted.checked.fault == ""
