@@ -60,7 +60,7 @@ proto-release: .venv/dev.done  ## make the contract as it stands the one that la
 	$(BUF) build proto --exclude-source-info -o proto/released.binpb
 
 bench: .venv/dev.done  ## measure speed and memory on this machine, then `make drift`
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench.serving
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.drift --gate
 
 drift: .venv/dev.done  ## measure whether the monitor is right when it calls, and print its gates

@@ -1,1 +1,1 @@
-"""Speed and memory, measured in pairs: `make bench` prints the tables (docs/performance.md)."""
+"""What is promised, measured: serving in a folder of its own, and what predictions are worth."""

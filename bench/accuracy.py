@@ -21,7 +21,7 @@ from bench.accuracy_table import Cell, gates, show
 from bench.data_sets import DataSet, read_sets
 from bench.mistakes import LENGTHS as MISTAKEN_LENGTHS
 from bench.mistakes import share_noticed
-from bench.servers import Service
+from bench.serving.servers import Service
 from model import baselines
 from model.history import Prompts
 from model.prompt import Block, Examples

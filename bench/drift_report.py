@@ -10,8 +10,8 @@ from bench.drift_known import KNOWN
 from bench.drift_scenarios import Outcome
 from bench.drift_subjects import KINDS, WORLDS
 from bench.drift_trials import Delay, Quiet, RunLength, Trial
-from bench.report import Gate as Promise
-from bench.report import plain
+from bench.promises import Gate as Promise
+from bench.promises import plain
 from monitoring.levels import CRITICAL, MAJOR
 
 HARMLESS, LARGE = 1.25, 3.0

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import machine
-from bench.servers import ROOT
+from bench.serving.servers import ROOT
 
 READ_GATE_SECONDS = 20.0
 MEMORY_GATE_MB = 1500.0

@@ -230,7 +230,7 @@ KEPT = [
     ("service/demo.py", "import sonoba"),
     ("client/sonoba/a.py", "import grpc\nfrom google.protobuf import message\nimport sonoba.v1"),
     ("client/sonoba/v1/a_pb2.py", "import numpy\n" * 301),
-    ("bench/__main__.py", "from bench.floor import run\n\nrun()"),
+    ("bench/__main__.py", "from bench.serving.floor import run\n\nrun()"),
     ("bench/a.py", 'def f():\n    """Say."""\n\n' + "    x = 1\n\n" * 25),
 ]
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import machine, prompts
-from bench.load import Load, Target
-from bench.servers import Server
+from bench import machine
+from bench.serving import prompts
+from bench.serving.load import Load, Target
+from bench.serving.servers import Server
 from bench.spread import Spread
 
 

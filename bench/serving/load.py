@@ -81,7 +81,7 @@ class Load:
     def _fire_python(self, target: Target, calls: int, in_flight: int, log: Path | None) -> Shot:
         address = f"127.0.0.1:{target.port}"
         command = [
-            *(sys.executable, "-m", "bench.generator", address, target.method),
+            *(sys.executable, "-m", "bench.serving.generator", address, target.method),
             *(str(target.body), str(calls), str(in_flight), *([str(log)] if log else [])),
         ]
         text, used = self._run(command)

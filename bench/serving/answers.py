@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import prompts
-from bench.lab import Lab
-from bench.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES, Shape
+from bench.serving import prompts
+from bench.serving.lab import Lab
+from bench.serving.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES, Shape
 from bench.spread import Spread
 from model import baselines
 from model.checkpoint import FOUNDATION_FILE, load

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import prompts
-from bench.lab import Cost, Lab, ratio
-from bench.prompts import SHAPES, Shape
-from bench.servers import Service
+from bench.serving import prompts
+from bench.serving.lab import Cost, Lab, ratio
+from bench.serving.prompts import SHAPES, Shape
+from bench.serving.servers import Service
 from bench.spread import Spread
 
 WATCHED = ("--monitor-repeat-seconds", "0")

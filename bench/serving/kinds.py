@@ -5,10 +5,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import prompts
-from bench.lab import Cost, Lab, ratio
-from bench.prompts import SHAPES, Shape
-from bench.servers import Echo
+from bench.serving import prompts
+from bench.serving.lab import Cost, Lab, ratio
+from bench.serving.prompts import SHAPES, Shape
+from bench.serving.servers import Echo
 from bench.spread import Spread
 
 THREADS = (1, 4, 8, 16)

@@ -17,7 +17,7 @@ import grpc
 
 from bench import machine
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HANDLED = re.compile(r"^grpc_server_handled_total\{(.*)\} (\S+)$", re.MULTILINE)
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 
@@ -136,10 +136,10 @@ class Service(Server):
 
 
 class Echo(Server):
-    """`python -m bench.echo`: the bare server, or the service's core on a bare server."""
+    """`python -m bench.serving.echo`: the bare server, or the service's core on a bare server."""
 
     def __init__(self, cores: Collection[int], *flags: str) -> None:
-        super().__init__(["bench.echo", *flags], cores)
+        super().__init__(["bench.serving.echo", *flags], cores)
         self._port = int(self._line())
 
     @property

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import prompts
-from bench.floor import KINDS
-from bench.lab import Cost, Lab, ratio
-from bench.prompts import BATCH_PROMPTS, SHAPES, Shape
-from bench.servers import Service
+from bench.serving import prompts
+from bench.serving.floor import KINDS
+from bench.serving.lab import Cost, Lab, ratio
+from bench.serving.prompts import BATCH_PROMPTS, SHAPES, Shape
+from bench.serving.servers import Service
 from bench.spread import Spread
 
 

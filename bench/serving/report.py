@@ -1,17 +1,18 @@
 """Everything measured in one run: the promises it is held to, and its form as JSON."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 
-from bench.answers import Answering
-from bench.batch import Batch
-from bench.floor import Floor
-from bench.kinds import Kind
-from bench.memory import Memory
-from bench.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES
+from bench.promises import Gate, at_least, at_most, plain
+from bench.serving.answers import Answering
+from bench.serving.batch import Batch
+from bench.serving.floor import Floor
+from bench.serving.kinds import Kind
+from bench.serving.memory import Memory
+from bench.serving.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES
+from bench.serving.start import Latency
+from bench.serving.watching import Watching
 from bench.spread import Spread
-from bench.start import Latency
-from bench.watching import Watching
 
 FLOOR_GATES = dict(zip(SHAPES, (0.70, 0.70, 0.60), strict=True))
 BATCH_GATE = 40.0
@@ -20,16 +21,6 @@ MEMORY_GATE_MB = 90.0
 GROWTH_GATE = 0.05
 START_GATE_SECONDS = 2.0
 PROFILE_GATE_US = 80.0
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One promise: the number it is about, the bound, and whether it holds."""
-
-    name: str
-    measured: float
-    bound: str
-    ok: bool
 
 
 @dataclass(slots=True)
@@ -57,17 +48,17 @@ class Report:
         if self.memory is not None:
             calls = self.memory.calls[-1]
             resident, growth = self.memory.resident_mb[-1], self.memory.growth
-            gates.append(_at_most(f"MB resident after {calls} calls", resident, MEMORY_GATE_MB))
+            gates.append(at_most(f"MB resident after {calls} calls", resident, MEMORY_GATE_MB))
             name = f"growth from {self.memory.calls[0]} to {calls} calls"
-            gates.append(_at_most(name, growth, GROWTH_GATE))
+            gates.append(at_most(name, growth, GROWTH_GATE))
         if self.start_seconds is not None:
             seconds = self.start_seconds.median
-            gates.append(_at_most("seconds to the first right answer", seconds, START_GATE_SECONDS))
+            gates.append(at_most("seconds to the first right answer", seconds, START_GATE_SECONDS))
         for alone in self.answers:
             if (alone.name, alone.shape, alone.prompt_count) == ("profile", PROFILE_SHAPE, 1):
                 name = f"µs of a `profile` prediction at {PROFILE_SHAPE}, beside the call"
-                gates.append(_at_most(name, alone.prompt_us.median, PROFILE_GATE_US))
-        gates.append(_at_most("calls not answered OK", self.sent - self.answered_ok, 0))
+                gates.append(at_most(name, alone.prompt_us.median, PROFILE_GATE_US))
+        gates.append(at_most("calls not answered OK", self.sent - self.answered_ok, 0))
         return gates
 
     def _ratios(self) -> Iterator[Gate]:
@@ -75,37 +66,16 @@ class Report:
         for row in self.floor:
             if row.model == "paper":  # `foundation` has a table, and no bound yet
                 name = f"{row.model} {row.shape} ÷ echo"
-                yield _at_least(name, row.decisive, FLOOR_GATES[row.shape])
+                yield at_least(name, row.decisive, FLOOR_GATES[row.shape])
         for many in self.batch:
             if many.shape == SHAPES[0]:
                 name = f"{many.model} {many.shape}, batch of {BATCH_PROMPTS} ÷ one by one"
-                yield _at_least(name, many.gain.median, BATCH_GATE)
+                yield at_least(name, many.gain.median, BATCH_GATE)
         for watched in self.watching:
             name = f"{watched.model} {watched.shape} {watched.form}, watched ÷ not"
-            yield _at_least(name, watched.decisive, WATCHING_GATE)
+            yield at_least(name, watched.decisive, WATCHING_GATE)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain objects; a spread becomes median, low, high."""
         entries: dict[str, object] = {f.name: plain(getattr(self, f.name)) for f in fields(self)}
         return {**entries, "gates": plain(self.gates())}
-
-
-def _at_least(name: str, measured: float, bound: float) -> Gate:
-    return Gate(name, measured, f">= {bound:g}", measured >= bound)
-
-
-def _at_most(name: str, measured: float, bound: float) -> Gate:
-    return Gate(name, measured, f"<= {bound:g}", measured <= bound)
-
-
-def plain(value: object) -> object:
-    """Return dataclasses and named tuples as dictionaries, sequences as lists."""
-    if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: plain(part) for name, part in value._asdict().items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    return value

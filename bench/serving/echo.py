@@ -1,8 +1,8 @@
 """The floor: a bare grpcio server that answers with as many bytes as ours, and nothing else.
 
-`python -m bench.echo` prints its port and serves until it is told to stop. With `--model-files` it
-runs the core of the service instead of the echo, on either kind of server: that is how the kinds
-are compared. `/bench.Echo/Count` tells how many calls it has answered.
+`python -m bench.serving.echo` prints its port and serves until it is told to stop. With
+`--model-files` it runs the core of the service instead of the echo, on either kind of server: that
+is how the kinds are compared. `/bench.Echo/Count` tells how many calls it has answered.
 """
 
 import asyncio

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import prompts
-from bench.floor import KINDS
-from bench.lab import Lab
-from bench.prompts import SHAPES
-from bench.servers import Service
+from bench.serving import prompts
+from bench.serving.floor import KINDS
+from bench.serving.lab import Lab
+from bench.serving.prompts import SHAPES
+from bench.serving.servers import Service
 
 STEPS = 10
 

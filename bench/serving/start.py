@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import prompts
-from bench.floor import KINDS
-from bench.lab import Lab
-from bench.prompts import SHAPES, Shape
-from bench.servers import Service
+from bench.serving import prompts
+from bench.serving.floor import KINDS
+from bench.serving.lab import Lab
+from bench.serving.prompts import SHAPES, Shape
+from bench.serving.servers import Service
 from bench.spread import Spread
 from model.checkpoint import FOUNDATION_FILE, load
 from sonoba.v1 import predictor_pb2 as pb

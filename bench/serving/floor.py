@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import prompts
-from bench.lab import Cost, Lab, ratio
-from bench.prompts import SHAPES, Shape
-from bench.servers import Echo, Service
+from bench.serving import prompts
+from bench.serving.lab import Cost, Lab, ratio
+from bench.serving.prompts import SHAPES, Shape
+from bench.serving.servers import Echo, Service
 from bench.spread import Spread
 from service.settings import Settings
 

@@ -11,9 +11,9 @@ pytest.importorskip("resource", reason="the bench reads /proc")
 if not sys.platform.startswith("linux"):
     pytest.skip("the bench pins processes and reads /proc", allow_module_level=True)
 
-from bench import echo, prompts
-from bench.lab import QUICK, Lab
-from bench.servers import Echo
+from bench.serving import echo, prompts
+from bench.serving.lab import QUICK, Lab
+from bench.serving.servers import Echo
 from service.server import _options
 from service.settings import Settings
 
@@ -53,7 +53,7 @@ def test_a_refused_call_is_not_counted_as_answered(tmp_path):
 @pytest.mark.slow
 def test_a_quick_run_measures_everything_and_every_call_is_answered(tmp_path):
     out = tmp_path / "bench.json"
-    command = [sys.executable, "-m", "bench", "--quick", "--out", str(out)]
+    command = [sys.executable, "-m", "bench.serving", "--quick", "--out", str(out)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
 
     assert run.returncode == 0, run.stderr[-2000:]

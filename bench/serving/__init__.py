@@ -1,0 +1,1 @@
+"""Speed and memory of serving, measured in pairs: `make bench` prints the tables."""
