@@ -22,10 +22,10 @@ COMMANDS = [line for kind, body in BLOCKS if kind == "sh" for line in body.split
 (PRINTED,) = [body for kind, body in BLOCKS if kind == "text"]
 
 # These start this very test run again, or take minutes; their recipes are resolved here and run by
-# .ci/run (test, check), tests/service/test_training.py (pretrain) and tests/bench (bench).
+# .ci/run (test, check), tests/service (test_demo, test_training: pretrain) and tests/bench (bench).
 BY_RECIPE = {
     *("make test", "make test-fast", "make check"),
-    *("make bench", "make accuracy", "make pretrain"),
+    *("make bench", "make accuracy", "make pretrain", "make demo"),
 }
 needs_make = pytest.mark.skipif(
     shutil.which("make") is None or not (ROOT / ".venv/bin/sonoba").exists(),
@@ -62,7 +62,7 @@ def serving():
 
 @needs_make
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in {*BY_RECIPE, "make demo"}])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in BY_RECIPE])
 def test_a_command_beside_the_server_works_word_by_word(serving, command):
     if command.startswith("curl") and shutil.which("curl") is None:
         pytest.skip("curl is not installed")
@@ -91,16 +91,6 @@ def test_the_program_prints_what_is_shown(serving):
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == PRINTED
-
-
-@needs_make
-@pytest.mark.slow
-def test_the_demo_prints_its_table_and_writes_its_page():
-    done = run("make demo")
-
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^ +64 +0\.\d+ ", done.stdout, re.MULTILINE)
-    assert (ROOT / "out/demo/demo.html").stat().st_size > 10_000
 
 
 @needs_make
