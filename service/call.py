@@ -13,10 +13,11 @@ class Call:
     administrator.
     """
 
-    __slots__ = ("_ends", "caller", "request_id")
+    __slots__ = ("_ends", "begun", "caller", "request_id")
 
     def __init__(self, seconds: float) -> None:
-        self._ends = time.monotonic() + seconds
+        self.begun = time.monotonic()
+        self._ends = self.begun + seconds
         self.caller = ""
         self.request_id = f"{random.getrandbits(64):016x}"
 

@@ -20,7 +20,7 @@ LIBRARIES = {  # beside the standard library; a folder not named here belongs to
         *("service", "model", "monitoring", "sonoba", "numpy", "pydantic", "prometheus_client"),
         *("grpc", "grpc_health", "grpc_reflection", "grpc_status", "google.protobuf", "google.rpc"),
         *("click", "rich", "duckdb", "matplotlib", "jinja2", "sklearn", "threadpoolctl"),
-        *("yaml", "fsspec"),
+        *("yaml", "fsspec", "opentelemetry"),
     },
     "client/sonoba": {"sonoba", "grpc", "google.protobuf"},
     "bench": None,  # measures from outside: anything but what ONLY_IN keeps for others
@@ -28,6 +28,7 @@ LIBRARIES = {  # beside the standard library; a folder not named here belongs to
 WIRE = {
     *("codec", "layout", "batch", "stream", "core", "replies", "describe"),
     *("operations", "oip", "server", "replica", "replicas", "operations_client"),
+    "shapes",
 }
 ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     "torch": {"model/pretrain/"},
@@ -38,6 +39,7 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     "jinja2": {"service/reproduce_page.py", "service/report_page.py"},
     "yaml": {"service/business_rules.py", "bench/"},
     "fsspec": {"service/store_mirror.py"},
+    "opentelemetry": {"service/tracing.py", "bench/"},
     "sklearn": {"service/boosting.py", "bench/"},
     "threadpoolctl": {"service/boosting.py", "bench/"},
     "prometheus_client": {
