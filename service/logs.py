@@ -27,7 +27,6 @@ FIELDS = (*ALWAYS, *SOMETIMES)
 """The fields of a line, in their order; of the second kind only those that say something."""
 NOTE = "note"  # the event of lines that have none of their own
 Format = Literal["auto", "console", "json"]
-Told = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
 def configure(
@@ -120,7 +119,7 @@ def _crashed(
     """Log an exception that nobody caught; Ctrl-C is none."""
     if not issubclass(kind, KeyboardInterrupt) and exception is not None:
         where = f"the thread {thread.name}" if thread else "the process"
-        told: Told = kind, exception, places
+        told = (kind, exception, places)
         log.critical("%s ended by an error", where, exc_info=told, extra={"event": "crash"})
 
 

@@ -5,13 +5,16 @@ answer moves eight of them; here one lock guards all that one event moves.
 """
 
 import threading
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import grpc
 
 from model.answer import Answer, Mode, Solver
+from service.trace_context import CURRENT
 
 RATIO_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -50,6 +53,30 @@ class MethodTally:
             self.sent += sent
             self.seconds += seconds
             self.buckets[place] += 1
+
+
+class Exemplar(NamedTuple):
+    """One call of a bucket, whose trace shows what took its time."""
+
+    trace_id: str
+    seconds: float
+    at: float  # s since 1970
+
+
+class ExemplaryTally(MethodTally):
+    """A tally that remembers for each bucket the last call whose trace is kept."""
+
+    def __init__(self, kind: str, service: str, method: str) -> None:
+        super().__init__(kind, service, method)
+        self.exemplars: list[Exemplar | None] = [None] * len(self.buckets)
+
+    def end(self, code: grpc.StatusCode, seconds: float, sent: int) -> None:
+        """Count a call that ends, and remember its trace."""
+        super().end(code, seconds, sent)
+        trace = CURRENT.get()
+        if trace is not None and trace.is_sampled:
+            exemplar = Exemplar(trace.trace_id, seconds, time.time())
+            self.exemplars[bisect_left(BUCKETS, seconds)] = exemplar
 
 
 class RejectionTally:
