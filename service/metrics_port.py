@@ -8,8 +8,7 @@ from wsgiref.types import WSGIApplication
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from service.status import Status
-from service.status_page import StatusPage
+from service.status_page import Reporting, StatusPage
 
 LOOK_SECONDS = 0.05  # how soon a stop is noticed; the library's own server takes half a second
 
@@ -53,11 +52,11 @@ class MetricsPort(HttpPort):
     """Answers scrapes of one registry, and shows a status."""
 
     def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, status: Status | None = None
+        self, host: str, port: int, registry: CollectorRegistry, status: Reporting | None = None
     ) -> None:
         super().__init__(host, port, metrics_page(registry, status))
 
 
-def metrics_page(registry: CollectorRegistry, status: Status | None = None) -> WSGIApplication:
+def metrics_page(registry: CollectorRegistry, status: Reporting | None = None) -> WSGIApplication:
     """Return what answers scrapes of a registry, and shows a status where there is one."""
     return StatusPage(make_wsgi_app(registry), status)

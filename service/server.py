@@ -242,7 +242,7 @@ def _described(names: list[str], default: str) -> str:
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
     return [
-        ("grpc.so_reuseport", 0),  # a second start on the port must fail, not share it
+        ("grpc.so_reuseport", int(settings.workers > 1)),  # alone, a second start must fail
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),

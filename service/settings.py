@@ -6,7 +6,7 @@ Each is read from `SONOBA_<NAME>` or from its flag; the README's table is genera
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -34,6 +34,10 @@ class Settings(BaseModel):
     """Port of `/metrics` and the status page over HTTP; 0 takes a free one."""
     threads: Annotated[int, Field(ge=1, le=64)] = 8
     """Threads that predict; more only makes them queue for the interpreter."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Server processes that share the port; with several, `metrics_port` is the supervisor's."""
+    pin: Literal["auto", "on", "off"] = "auto"
+    """Whether a worker keeps to one core; auto: where workers fill a machine of their own."""
     default_model: str = "foundation"
     """Model that answers when a request names none."""
     model_files: tuple[Path, ...] = ()
@@ -94,6 +98,16 @@ class Settings(BaseModel):
     """Time below the line after which the page and `GetModel` take harm back."""
     page_names: bool = False
     """Whether the status page shows names and values of features to whoever can open it."""
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """Form of log lines: text, JSON, or by whether a terminal reads them."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level of a line that is logged."""
+    log_calls_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the answered calls that are logged, a line each; errors and slow calls always are."""
+    log_tenants: bool = False
+    """Whether lines about calls name the tenant."""
+    slow_call_seconds: Seconds = 0.25
+    """Time from which on an answered call is logged as slow; 0 logs none."""
     reflection: bool = True
     """Whether clients such as grpcurl may ask for the contract."""
     feature_count_max: Annotated[int, Field(ge=1, le=1024)] = 256

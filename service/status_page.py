@@ -7,11 +7,9 @@ import json
 from collections.abc import Iterable
 from http import HTTPStatus
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-from service.status import Status
 
 LANGUAGES = ("en", "ja")  # the first where a browser asks for neither
 POLICY = (
@@ -32,10 +30,17 @@ class Reply(NamedTuple):
     extra: tuple[tuple[str, str], ...] = ()
 
 
+class Reporting(Protocol):
+    """Who knows the status: one process, or the supervisor of several."""
+
+    def report(self, model: str | None = None) -> dict[str, Any]:
+        """Return the contract of `/status.json`; a model that is not served is a KeyError."""
+
+
 class StatusPage:
     """A WSGI application; without a status it answers scrapes only."""
 
-    def __init__(self, metrics: WSGIApplication, status: Status | None) -> None:
+    def __init__(self, metrics: WSGIApplication, status: Reporting | None) -> None:
         self._metrics = metrics
         self._status = status
         self._index = _file("index.html").body
