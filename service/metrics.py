@@ -7,14 +7,23 @@ import grpc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from model.answer import Mode, Solver
 from model.checkpoint import Artifact
 from monitoring.exporter import WARMING
 from service.shadow import Shadow
-from service.tally import BUCKETS, RATIO_BUCKETS, MethodTally, PromptTally, RejectionTally
+from service.tally import (
+    BUCKETS,
+    RATIO_BUCKETS,
+    ExemplaryTally,
+    MethodTally,
+    PromptTally,
+    RejectionTally,
+)
 
 Values = Mapping[tuple[str, ...], int]
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 METHOD = ("grpc_type", "grpc_service", "grpc_method")
 
 
@@ -80,6 +89,19 @@ class RejectionCollector(Collector):
         yield _counter("sonoba_rejections", text, ("reason",), counts)
 
 
+class LogCollector(Collector):
+    """Turns the count of log lines that were left out into a metric family on every scrape."""
+
+    def __init__(self, suppressed: Callable[[], Mapping[str, int]]) -> None:
+        self._suppressed = suppressed
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the family of one snapshot; a reason is there once a line of it was left out."""
+        counts: Values = {(reason,): n for reason, n in self._suppressed().items()}
+        text = "Log lines about calls left out because there were too many, by reason."
+        yield _counter("sonoba_log_lines_suppressed", text, ("reason",), counts)
+
+
 class ShadowCollector(Collector):
     """Turns the tallies of the exact solves, by model, into metric families on every scrape."""
 
@@ -141,12 +163,22 @@ def _call_families(tallies: Sequence[MethodTally]) -> Iterator[Metric]:
     yield _counter("grpc_server_handled", text, (*METHOD, "grpc_code"), handled)
     name, text = "grpc_server_handling_seconds", "Time from a call's start to its end."
     seconds = HistogramMetricFamily(name, text, labels=METHOD)
-    bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
     for tally in tallies:
         with tally.lock:
             counts, total = list(accumulate(tally.buckets)), tally.seconds
-        seconds.add_metric(tally.labels, list(zip(bounds, counts, strict=True)), total)
+        seconds.add_metric(tally.labels, list(_buckets(tally, counts)), total)
     yield seconds
+
+
+def _buckets(tally: MethodTally, counts: Iterable[int]) -> Iterator[Bucket]:
+    """Yield the buckets of a histogram; one with a trace names it, as Grafana looks for it."""
+    bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+    exemplars = tally.exemplars if isinstance(tally, ExemplaryTally) else [None] * len(bounds)
+    for bound, count, one in zip(bounds, counts, exemplars, strict=True):
+        if one is None:
+            yield bound, count
+        else:
+            yield bound, count, Exemplar({"trace_id": one.trace_id}, one.seconds, one.at)
 
 
 def _counter(name: str, text: str, labels: tuple[str, ...], values: Values) -> Metric:
