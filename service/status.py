@@ -12,17 +12,8 @@ from model.checkpoint import Artifact
 from model.last_evaluation import LastEvaluation
 from monitoring.snapshot import Snapshot
 from service import traffic
-from service.status_sections import (
-    Section,
-    attribution,
-    evaluation,
-    kind_of,
-    lines,
-    models,
-    plain,
-    reason,
-    series,
-)
+from service.status_numbers import Section, lines, plain, reason
+from service.status_sections import attribution, evaluation, kind_of, models, series
 from service.tally import MethodTally
 from service.trend import STEP_SECONDS, Point, Trend, errors_of
 from service.trust import KEEP_SECONDS, Finding, Judge, Trust

@@ -1,41 +1,16 @@
 """The parts of `/status.json` that depend on one snapshot or on the trend; NaN becomes null."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from model.checkpoint import Artifact
 from model.last_evaluation import LastEvaluation
-from monitoring.levels import CRITICAL, MAJOR, WARNING
 from monitoring.snapshot import FeatureMove, Snapshot
 from service.report_codes import in_short, verdict_words
+from service.status_numbers import Section, levels, plain, plain_time
 from service.trend import Errors, Point
-from service.trust import Finding
 
 SHOWN_COUNT = 5  # features and directions
 NO_ERRORS = Errors(*[float("nan")] * 4)
-
-Section = dict[str, Any]
-
-
-def lines() -> dict[str, float]:
-    """Return where the score's lines are, on its scale on which 1 is the alarm."""
-    levels = {"critical": CRITICAL, "major": MAJOR, "warning": WARNING}
-    return {name: level / CRITICAL for name, level in levels.items()}
-
-
-def reason(finding: Finding, snapshot: Snapshot | None) -> Section:
-    """Return a code, the model it is about, and the numbers of the sentence."""
-    window = max((v.prompt_count for v in snapshot.levels.values()), default=0) if snapshot else 0
-    return {
-        "code": finding.code,
-        "model": snapshot.model if snapshot else "",
-        "value": plain(finding.value),
-        "limit": plain(finding.limit),
-        "leave": plain(finding.leave),
-        "clears_in_seconds": plain(finding.clears_in_seconds),
-        "prompts": window,
-        "runbook": finding.runbook,
-    }
 
 
 def models(artifacts: Sequence[Artifact], snapshots: Mapping[str, Snapshot]) -> list[Section]:
@@ -91,15 +66,6 @@ def attribution(snapshot: Snapshot | None, names: Sequence[str] | None) -> Secti
     }
 
 
-def plain(value: float) -> float | None:
-    """Return a number with four digits; nothing for one that is not known.
-
-    >>> plain(1.23456), plain(float("nan"))
-    (1.235, None)
-    """
-    return float(f"{value:.4g}") if abs(value) < float("inf") else None
-
-
 def kind_of(artifact: Artifact) -> str:
     """Return what sort of model it is."""
     return artifact.model.mode.name.lower()
@@ -117,12 +83,8 @@ def _model(artifact: Artifact, snapshot: Snapshot | None) -> Section:
         "state": state,
         "prompts": snapshot.prompt_count if snapshot else 0,
         "last_update": plain_time(snapshot.last_update_seconds) if snapshot else None,
+        "levels": levels(snapshot) if snapshot else {},
     }
-
-
-def plain_time(seconds: float) -> int | None:
-    """Return whole Unix seconds; nothing for a moment that never was."""
-    return round(seconds) or None
 
 
 def _moved(feature: FeatureMove, names: Sequence[str] | None) -> Section:
