@@ -1,7 +1,9 @@
 """One table from reasons to status codes, and the rich status a caller gets with a refusal."""
 
 import logging
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import grpc
 from google.protobuf import any_pb2
@@ -44,6 +46,7 @@ STATUS = {
     "STANDING_BY": grpc.StatusCode.UNAVAILABLE,
     "STORE_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "QUOTA_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "EXPIRED": grpc.StatusCode.DEADLINE_EXCEEDED,
     "DRAINING": grpc.StatusCode.UNAVAILABLE,
     "INTERNAL": grpc.StatusCode.INTERNAL,
@@ -54,12 +57,22 @@ FOUND = {
     "EVALUATION_NOT_FOUND": "evaluation",
 }
 """What was looked for, by reason."""
-RETRY_SECONDS = {"OVERLOADED": 0.1, "DRAINING": 0.05}
+RETRY_SECONDS = {"OVERLOADED": 0.1, "DRAINING": 0.05, "QUOTA_EXCEEDED": 1.0}
+PUSHBACK = "grpc-retry-pushback-ms"  # what gRPC's own retries wait by
 
 Handler = Callable[[bytes, Call], bytes]
 Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
 Admit = Callable[[grpc.ServicerContext, Call], None]
 """Is shown a call before its handler: may refuse it, and may say whose it is."""
+
+
+@dataclass(frozen=True)
+class Ending(grpc.Status):
+    """What a call ends with, in the form that the transport takes."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
 
 
 def code_of(refusal: Refusal) -> int:
@@ -86,13 +99,34 @@ def status_of(refusal: Refusal, request_id: str) -> status_pb2.Status:
     return status
 
 
+def ending(refusal: Refusal, request_id: str) -> grpc.Status:
+    """Return what a call ends with (`abort_with_status`): its status, and when to come again."""
+    status = rpc_status.to_status(status_of(refusal, request_id))
+    milliseconds = _retry_milliseconds(refusal)
+    if milliseconds is None:
+        return status
+    pushback = (PUSHBACK, str(milliseconds))
+    return Ending(status.code, status.details, (*status.trailing_metadata, pushback))
+
+
+def _retry_milliseconds(refusal: Refusal) -> int | None:
+    seconds = refusal.retry_seconds
+    if seconds is None:
+        seconds = RETRY_SECONDS.get(refusal.reason)
+    return None if seconds is None else math.ceil(seconds * 1000)
+
+
 def _details(refusal: Refusal) -> list[Message]:
     code = STATUS[refusal.reason]
     details: list[Message] = []
-    if refusal.reason in RETRY_SECONDS:
+    if refusal.reason == "QUOTA_EXCEEDED":
+        quota = error_details_pb2.QuotaFailure()
+        quota.violations.add(subject=refusal.field, description=refusal.sentence)
+        details.append(quota)
+    if (milliseconds := _retry_milliseconds(refusal)) is not None:
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(round(RETRY_SECONDS[refusal.reason] * 1000))
-        return [retry]
+        retry.retry_delay.FromMilliseconds(milliseconds)
+        return [*details, retry]
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         failure = error_details_pb2.PreconditionFailure()
         failure.violations.add(
@@ -131,12 +165,12 @@ def answered(
             return handler(wire, call)
         except Refusal as refusal:
             count(refusal.reason)
-            status = status_of(refusal, call.request_id)
+            status = ending(refusal, call.request_id)
         except Exception:
             log.exception("bug in %s, request %s", handler.__name__, call.request_id)
             count("INTERNAL")
-            status = status_of(internal(call.request_id), call.request_id)
-        context.abort_with_status(rpc_status.to_status(status))
+            status = ending(internal(call.request_id), call.request_id)
+        context.abort_with_status(status)
         raise AssertionError("abort_with_status raises")
 
     return behaviour

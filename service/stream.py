@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 
 import grpc
-from grpc_status import rpc_status
 
 from model.refusal import Refusal
 from service import codec, errors
@@ -104,8 +103,7 @@ class Streams:
 
 def _abort(context: grpc.ServicerContext, refusal: Refusal) -> None:
     """End a stream with a refusal; this raises."""
-    status = errors.status_of(refusal, Call(0.0).request_id)
-    context.abort_with_status(rpc_status.to_status(status))
+    context.abort_with_status(errors.ending(refusal, Call(0.0).request_id))
 
 
 def _read(requests: Iterator[bytes], waiting: "queue.Queue[bytes | None]") -> None:
