@@ -1,7 +1,7 @@
 """One table from reasons to status codes, and the rich status a caller gets with a refusal."""
 
-import logging
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from grpc_status import rpc_status
 
 from model.refusal import Refusal
 from service.call import Call
-
-log = logging.getLogger("sonoba")
+from service.call_log import CallLog
+from service.trace_context import trace_id_of
 
 STATUS = {
     "MALFORMED_REQUEST": grpc.StatusCode.INVALID_ARGUMENT,
@@ -86,11 +86,10 @@ def internal(request_id: str) -> Refusal:
     return Refusal("INTERNAL", "", f"internal error, request {request_id}")
 
 
-def status_of(refusal: Refusal, request_id: str) -> status_pb2.Status:
+def status_of(refusal: Refusal, request_id: str, trace_id: str = "") -> status_pb2.Status:
     """Return google.rpc.Status with ErrorInfo and the detail that belongs to the reason."""
-    info = error_details_pb2.ErrorInfo(
-        reason=refusal.reason, domain="sonoba", metadata={"request_id": request_id}
-    )
+    ids = {"request_id": request_id} | ({"trace_id": trace_id} if trace_id else {})
+    info = error_details_pb2.ErrorInfo(reason=refusal.reason, domain="sonoba", metadata=ids)
     status = status_pb2.Status(code=code_of(refusal), message=str(refusal))
     for detail in (info, *_details(refusal)):
         packed = any_pb2.Any()
@@ -99,9 +98,9 @@ def status_of(refusal: Refusal, request_id: str) -> status_pb2.Status:
     return status
 
 
-def ending(refusal: Refusal, request_id: str) -> grpc.Status:
+def ending(refusal: Refusal, request_id: str, trace_id: str = "") -> grpc.Status:
     """Return what a call ends with (`abort_with_status`): its status, and when to come again."""
-    status = rpc_status.to_status(status_of(refusal, request_id))
+    status = rpc_status.to_status(status_of(refusal, request_id, trace_id))
     milliseconds = _retry_milliseconds(refusal)
     if milliseconds is None:
         return status
@@ -150,11 +149,15 @@ def answered(
     default_deadline_seconds: float,
     count: Callable[[str], None],
     admit: Admit | None = None,
+    told: CallLog | None = None,
 ) -> Behaviour:
     """Answer a refusal with its status and sentence, and a bug with nothing but the fact.
 
     `count` is told the reason of every refusal; `admit` comes before the request is read.
+    `told` logs what went wrong and what took long.
     """
+    told = told or CallLog(handler.__name__)
+    least_seconds = told.least_seconds
 
     def behaviour(wire: bytes, context: grpc.ServicerContext) -> bytes:
         call = Call(min(context.time_remaining(), default_deadline_seconds))
@@ -162,15 +165,18 @@ def answered(
             call.check_deadline()
             if admit is not None:
                 admit(context, call)
-            return handler(wire, call)
+            response = handler(wire, call)
+            if (seconds := time.monotonic() - call.begun) >= least_seconds:
+                told.answered(call, wire, context, seconds)
+            return response
         except Refusal as refusal:
-            count(refusal.reason)
-            status = ending(refusal, call.request_id)
+            failed = refusal
+            told.refused(call, wire, context, failed.reason, STATUS[failed.reason].name)
         except Exception:
-            log.exception("bug in %s, request %s", handler.__name__, call.request_id)
-            count("INTERNAL")
-            status = ending(internal(call.request_id), call.request_id)
-        context.abort_with_status(status)
+            failed = internal(call.request_id)
+            told.refused(call, wire, context, failed.reason, STATUS[failed.reason].name)
+        count(failed.reason)
+        context.abort_with_status(ending(failed, call.request_id, trace_id_of(context)))
         raise AssertionError("abort_with_status raises")
 
     return behaviour

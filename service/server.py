@@ -20,7 +20,7 @@ from service.errors import STATUS, answered
 from service.health import READINESS, Health
 from service.installed import Installed
 from service.loading import First, first_models
-from service.metrics import RejectionCollector, ServiceCollector, ShadowCollector
+from service.metrics import LogCollector, RejectionCollector, ServiceCollector, ShadowCollector
 from service.metrics_port import MetricsPort
 from service.monitors import Monitors, watched
 from service.pools import Pools, on_pool
@@ -36,8 +36,10 @@ from service.store_watch import StoreWatch
 from service.stream import Streams
 from service.swap_metrics import SwapCollector, SwapTally
 from service.tally import MethodTally, PromptTally, RejectionTally
+from service.telemetry import Telemetry
 from service.tenants import admit
 from service.tokens import Tokens
+from service.tracing import Tracing
 from service.validate import Limits
 
 log = logging.getLogger("sonoba")
@@ -66,25 +68,24 @@ class Background(Protocol):
 class Server:
     """One server process: predictions, health and reflection over gRPC, metrics over HTTP."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: Tracing | None = None) -> None:
         self._settings = settings
         self.registry = _registry()
         first = first_models(settings)
         self._slots = Slots((watched(one, settings) for one in first.all), settings.default_model)
+        self._telemetry = Telemetry(settings, self._slots, tracing)
         self._shadow = Shadow(self._slots, settings.shadow_share)
         self._monitors = Monitors(self._slots, settings)
         self._prompts, swaps = PromptTally(self._slots.names()), SwapTally()
         self._rejections, self._reservoir = RejectionTally(STATUS), reservoir_of(settings)
         self._admit = None if self._reservoir is None else admit
         self.installed = self._follower(first, swaps)
-        tallies = {name: MethodTally("unary", SERVICE, name) for name in UNARY}
-        tallies[STREAM] = MethodTally("bidi_stream", SERVICE, STREAM)
+        tallies = self._tallies()
         self._status = self._told(list(tallies.values()))
         self._predictor = self._answering()
         self._admin = self._administered()
         self._register(list(tallies.values()), swaps)
-        seconds = settings.stream_seconds, settings.default_deadline_seconds
-        self._streams = Streams(self._predictor, settings.max_streams, *seconds, self._admit)
+        self._streams = self._streaming()
         self._pools = Pools(settings.threads, settings.max_streams)
         self._grpc = self._build(self._predictor, tallies)
         self._health = Health(self._grpc, self._pools.admin)
@@ -92,6 +93,11 @@ class Server:
         self._metrics: MetricsPort | None = None
         self.grpc_port = self.metrics_port = self.admin_port = 0
         self.described = _described(self._slots.names(), settings.default_model)
+
+    def _tallies(self) -> dict[str, MethodTally]:
+        """Return a tally of the calls of each method."""
+        found = {name: self._telemetry.tally("unary", SERVICE, name) for name in UNARY}
+        return found | {STREAM: self._telemetry.tally("bidi_stream", SERVICE, STREAM)}
 
     def _follower(self, first: First, swaps: SwapTally) -> Installed:
         """Return what follows the store; models of files stay what they are."""
@@ -117,10 +123,16 @@ class Server:
             limits_of(self._settings),
             self._prompts.observe,
             self._shadow.offer,
-            self._monitors.watching.offer,
+            self._telemetry.watch(self._monitors.watching.offer),
             self._status.is_harmed,
             None if self._reservoir is None else self._reservoir.offer,
         )
+
+    def _streaming(self) -> Streams:
+        """Return what answers streams."""
+        settings, told = self._settings, self._telemetry.log_of(f"{SERVICE}/{STREAM}")
+        seconds = settings.stream_seconds, settings.default_deadline_seconds
+        return Streams(self._predictor, settings.max_streams, *seconds, self._admit, told)
 
     def _administered(self) -> AdminPort | None:
         """Return the administrators' port; without a token there is none."""
@@ -140,6 +152,7 @@ class Server:
         self.registry.register(ShadowCollector(self._shadow, self._monitors.reference_id))
         self.registry.register(self._monitors.collector)
         self.registry.register(SwapCollector(swaps))
+        self.registry.register(LogCollector(self._telemetry.pace.counts))
 
     def _threads(self, first: First) -> list[Background]:
         """Return what works beside the calls."""
@@ -165,13 +178,16 @@ class Server:
 
     def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> grpc.Server:
         server = grpc.server(self._pools.predict, options=_options(self._settings))
-        more = self._settings.default_deadline_seconds, self._rejections.count, self._admit
+        telemetry, seconds = self._telemetry, self._settings.default_deadline_seconds
+        more = seconds, telemetry.count(self._rejections.count), self._admit
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
         for name, method in UNARY.items():
-            behaviour = answered(method.__get__(predictor), *more)
-            counted = counted_unary(behaviour, tallies[name])
+            path = f"{SERVICE}/{name}"
+            behaviour = answered(method.__get__(predictor), *more, telemetry.log_of(path))
+            counted = telemetry.unary(counted_unary(behaviour, tallies[name]), path)
             handlers[name] = grpc.unary_unary_rpc_method_handler(counted)
         counted = counted_stream(self._streams.predict_stream, tallies[STREAM])
+        counted = telemetry.stream(counted, f"{SERVICE}/{STREAM}")
         stream = on_pool(self._pools.streams, counted)
         handlers[STREAM] = grpc.stream_stream_rpc_method_handler(stream)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
@@ -211,7 +227,11 @@ class Server:
     def stop(self, lame_duck_seconds: float) -> None:
         """Turn unhealthy, wait for callers to notice, refuse new calls, finish those in flight."""
         self._health.set_ready(False)
-        log.info("draining: unhealthy for %g s, then no new calls", lame_duck_seconds)
+        log.info(
+            "draining: unhealthy for %g s, then no new calls",
+            lame_duck_seconds,
+            extra={"event": "drain"},
+        )
         threading.Event().wait(lame_duck_seconds)
         self._streams.drain()
         self._grpc.stop(self._settings.drain_seconds).wait()
@@ -222,7 +242,8 @@ class Server:
             thread.stop()
         if self._metrics is not None:
             self._metrics.close()
-        log.info("stopped")
+        self._telemetry.close()
+        log.info("stopped", extra={"event": "stop"})
 
 
 def _registry() -> CollectorRegistry:

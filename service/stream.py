@@ -11,7 +11,9 @@ import grpc
 from model.refusal import Refusal
 from service import codec, errors
 from service.call import Call
+from service.call_log import CallLog
 from service.core import Predictor
+from service.trace_context import trace_id_of
 from sonoba.v1 import predictor_pb2 as pb
 
 log = logging.getLogger("sonoba")
@@ -31,8 +33,10 @@ class Streams:
         stream_seconds: float,
         prompt_seconds: float,
         admit: errors.Admit | None = None,
+        told: CallLog | None = None,
     ) -> None:
         self._predictor, self._admit = predictor, admit
+        self._told = told or CallLog("PredictStream")
         self._free = threading.Semaphore(max_streams)
         self._max_streams = max_streams
         self._stream_seconds = stream_seconds
@@ -50,11 +54,11 @@ class Streams:
         caller = self._caller(context)
         if not self._free.acquire(blocking=False):
             sentence = f"expected at most {self._max_streams} open streams, got one more"
-            _abort(context, Refusal("OVERLOADED", "", sentence))
+            self._abort(context, Refusal("OVERLOADED", "", sentence))
         try:
             waiting: queue.Queue[bytes | None] = queue.Queue(UNANSWERED_MAX)
             threading.Thread(target=_read, args=(requests, waiting), daemon=True).start()
-            yield from self._answers(waiting, caller)
+            yield from self._answers(waiting, caller, context)
         finally:
             self._free.release()
 
@@ -65,10 +69,24 @@ class Streams:
             try:
                 self._admit(context, call)
             except Refusal as refusal:
-                _abort(context, refusal)
+                self._abort(context, refusal)
         return call.caller
 
-    def _answers(self, waiting: "queue.Queue[bytes | None]", caller: str) -> Iterator[bytes]:
+    def _abort(self, context: grpc.ServicerContext, refusal: Refusal) -> None:
+        """End a stream with a refusal; this raises."""
+        call, trace_id = Call(0.0), trace_id_of(context)
+        self._log(call, b"", context, refusal)
+        context.abort_with_status(errors.ending(refusal, call.request_id, trace_id))
+
+    def _log(
+        self, call: Call, wire: bytes, context: grpc.ServicerContext | None, refusal: Refusal
+    ) -> None:
+        code = errors.STATUS[refusal.reason].name
+        self._told.refused(call, wire, context, refusal.reason, code)
+
+    def _answers(
+        self, waiting: "queue.Queue[bytes | None]", caller: str, context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
         ends = time.monotonic() + self._stream_seconds
         while not self._draining.is_set():
             left = ends - time.monotonic()
@@ -80,9 +98,11 @@ class Streams:
                 continue
             if wire is _END:
                 return
-            yield self.answer(wire, caller)
+            yield self.answer(wire, caller, context)
 
-    def answer(self, wire: bytes, caller: str = "") -> bytes:
+    def answer(
+        self, wire: bytes, caller: str = "", context: grpc.ServicerContext | None = None
+    ) -> bytes:
         """Answer one message of a stream; a refusal answers it too."""
         call = Call(self._prompt_seconds)
         call.caller = caller
@@ -91,19 +111,18 @@ class Streams:
             message = codec.parse(pb.PredictStreamRequest, wire)
             response.sequence = message.sequence
             inner = codec.payload(wire, 2) if message.ByteSize() != len(wire) else b""
-            wire = inner or message.request.SerializeToString()
-            response.response.ParseFromString(self._predictor.predict(wire, call))
+            inner = inner or message.request.SerializeToString()
+            response.response.ParseFromString(self._predictor.predict(inner, call))
+            if (seconds := time.monotonic() - call.begun) >= self._told.least_seconds:
+                self._told.answered(call, wire, context, seconds)
         except Refusal as refusal:
+            self._log(call, wire, context, refusal)
             _fail(response, refusal)
         except Exception:
-            log.exception("bug in PredictStream, request %s", call.request_id)
-            _fail(response, errors.internal(call.request_id))
+            bug = errors.internal(call.request_id)
+            self._log(call, wire, context, bug)
+            _fail(response, bug)
         return response.SerializeToString()
-
-
-def _abort(context: grpc.ServicerContext, refusal: Refusal) -> None:
-    """End a stream with a refusal; this raises."""
-    context.abort_with_status(errors.ending(refusal, Call(0.0).request_id))
 
 
 def _read(requests: Iterator[bytes], waiting: "queue.Queue[bytes | None]") -> None:
@@ -112,7 +131,7 @@ def _read(requests: Iterator[bytes], waiting: "queue.Queue[bytes | None]") -> No
         for wire in requests:
             waiting.put(wire)
     except Exception as error:  # the transport's way to say that the call is over
-        log.debug("a stream ended: %r", error)
+        log.debug("a stream ended: %s", type(error).__name__)
     waiting.put(_END)
 
 

@@ -6,9 +6,11 @@ Without an exporter of traces nothing is put around anything.
 from collections.abc import Callable
 from typing import Any
 
-from service.call_log import CallLog, Wanted, nobody
+from service.call_log import CallLog, Wanted
 from service.pace import Pace
+from service.settings import Settings
 from service.shadow import Tap
+from service.slot import Slots
 from service.tally import ExemplaryTally, MethodTally
 from service.tracing import Tracing
 
@@ -17,19 +19,19 @@ Count = Callable[[str], None]
 
 
 class Telemetry:
-    """Composes what is called for each call from what is told of calls.
+    """Composes what is called for each call from what is told of calls."""
 
-    `known` returns the served model that a request's name stands for.
-    """
-
-    def __init__(
-        self,
-        wanted: Wanted,
-        tracing: Tracing | None = None,
-        known: Callable[[str], str] = nobody,
-    ) -> None:
-        self._wanted, self._tracing, self._known = wanted, tracing, known
+    def __init__(self, settings: Settings, slots: Slots, tracing: Tracing | None = None) -> None:
+        self._wanted = Wanted(
+            settings.slow_call_seconds, settings.log_calls_share, settings.log_tenants
+        )
+        self._slots, self._default, self._tracing = slots, settings.default_model, tracing
         self.pace = Pace()
+
+    def _known(self, asked: str) -> str:
+        """Return the served model that a request's name stands for; empty where there is none."""
+        served = self._slots.get(asked or self._default)
+        return "" if served is None else served.name
 
     def log_of(self, method: str) -> CallLog:
         """Return the log of one method's calls; together they keep the pace."""
