@@ -18,6 +18,7 @@ from service.caller import caller
 from service.demo import demo
 from service.doctor import doctor
 from service.evaluate_command import evaluate
+from service.logs import configure
 from service.models_command import models
 from service.predict import predict
 from service.pretrain import pretrain
@@ -75,15 +76,21 @@ def serve(**flags: str | None) -> None:
     from model.checkpoint import ArtifactError
     from service.server import Server  # after the line above, which it reads
     from service.start_error import StartError
+    from service.tracing import open_tracing
 
     try:
         settings = Settings.from_environ(os.environ, **flags)
-        server = Server(settings)
+        form = configure(settings.log_format, settings.log_level)
+        server = Server(settings, open_tracing(os.environ))
         server.start()
     except (SettingsError, StartError, ArtifactError) as error:
         raise click.ClickException(str(error)) from None
     admin = f"{settings.admin_host}:{server.admin_port}" if server.admin_port else ""
-    _announce(settings.host, server.grpc_port, server.metrics_port, admin, server.described)
+    ports = server.grpc_port, server.metrics_port
+    if form == "json":
+        _log_start(f"serves {server.described}", _listening(settings.host, *ports, admin))
+    if settings.log_format != "json":
+        _announce(settings.host, *ports, admin, server.described)
     received = _wait_for_stop()
     server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
 
@@ -102,19 +109,22 @@ def reevaluator(**flags: str | None) -> None:
 
     try:
         settings = Settings.from_environ(os.environ, **flags)
+        form = configure(settings.log_format, settings.log_level)
         process = Reevaluator(settings)
         process.start()
     except (SettingsError, StartError) as error:
         raise click.ClickException(str(error)) from None
-    admin_host = settings.admin_host
-    click.echo(f"sonoba {__version__} re-evaluates the models of {settings.store}")
-    click.echo(f"  alerts       http://{admin_host}:{process.webhook_port}/alerts")
-    click.echo(f"  reports      http://{admin_host}:{process.webhook_port}/reports")
-    click.echo(f"  operations   {admin_host}:{process.admin_port}  (gRPC, with the token)")
-    click.echo(f"  metrics      http://{settings.host}:{process.metrics_port}/metrics")
-    if not _is_loopback(admin_host):
-        click.echo("WARNING: both tokens travel unencrypted")
-    sys.stdout.flush()
+    hook = f"http://{settings.admin_host}:{process.webhook_port}"
+    listening = {
+        "alerts": f"{hook}/alerts",
+        "reports": f"{hook}/reports",
+        "operations": f"{settings.admin_host}:{process.admin_port}",
+        "metrics": f"http://{settings.host}:{process.metrics_port}/metrics",
+    }
+    if form == "json":
+        _log_start(f"re-evaluates the models of {settings.store}", listening)
+    if settings.log_format != "json":
+        _announce_reevaluator(settings, listening)
     _wait_for_stop()
     process.stop()
 
@@ -124,7 +134,6 @@ def _prepare() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
     os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "1")  # two series a counter
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # for sigwait, in every thread
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
 
 def _wait_for_stop() -> int:
@@ -158,6 +167,28 @@ def _announce(host: str, grpc_port: int, metrics_port: int, admin: str, models: 
         f"--query {data}/query.csv --address {host}:{grpc_port}"
     )
     sys.stdout.flush()
+
+
+def _announce_reevaluator(settings: Settings, listening: dict[str, str]) -> None:
+    """Print where the re-evaluator is."""
+    click.echo(f"sonoba {__version__} re-evaluates the models of {settings.store}")
+    for name, address in listening.items():
+        more = "  (gRPC, with the token)" if name == "operations" else ""
+        click.echo(f"  {name:<13}{address}{more}")
+    if not _is_loopback(settings.admin_host):
+        click.echo("WARNING: both tokens travel unencrypted")
+    sys.stdout.flush()
+
+
+def _listening(host: str, grpc_port: int, metrics_port: int, admin: str) -> dict[str, str]:
+    """Return the addresses of a server by what is there."""
+    found = {"predictions": f"{host}:{grpc_port}", "metrics": f"http://{host}:{metrics_port}"}
+    return found | ({"admin": admin} if admin else {})
+
+
+def _log_start(what: str, listening: dict[str, str]) -> None:
+    more = {"event": "start", "version": __version__, "listening": listening}
+    logging.getLogger("sonoba").info("sonoba %s %s", __version__, what, extra=more)
 
 
 def _is_loopback(host: str) -> bool:
