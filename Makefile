@@ -1,6 +1,7 @@
 # Every command of the project; a bare `make` lists them, and a repeat installs nothing.
 PYTHON ?= python3
 STUBS  ?= client
+SCHEMA ?= service
 
 BIN   := .venv/bin
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
@@ -25,7 +26,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve demo test test-fast check proto proto-release bench drift accuracy pretrain broken
+.PHONY: help serve demo test test-fast check proto triton proto-release bench drift accuracy pretrain broken
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +56,10 @@ check: .venv/dev.done .venv-proto/done  ## format, lint, strict types, stub drif
 proto: .venv-proto/done  ## regenerate the stubs after a change of the contract
 	.venv-proto/bin/python -m grpc_tools.protoc -Iproto --python_out=$(STUBS) --pyi_out=$(STUBS) \
 	  --grpc_python_out=$(STUBS) proto/sonoba/v1/*.proto
+	.venv-proto/bin/python -m grpc_tools.protoc -Iproto \
+	  --descriptor_set_out=$(SCHEMA)/open_inference.binpb proto/inference/open_inference.proto
+
+triton: .venv-triton/done  ## install the public client that the tests of the Open Inference Protocol call
 
 proto-release: .venv/dev.done  ## make the contract as it stands the one that later changes must not break
 	$(BUF) build proto --exclude-source-info -o proto/released.binpb
@@ -90,4 +95,10 @@ pretrain: .venv/dev.done  ## train the foundation model's steps again; needs tor
 .venv-proto/done: .ci/proto-requirements.txt
 	@.venv-proto/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-proto
 	.venv-proto/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
+# The public client wants another protobuf than the server, hence a place of its own too.
+.venv-triton/done: .ci/triton-requirements.txt
+	@.venv-triton/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-triton
+	.venv-triton/bin/python -m pip --disable-pip-version-check install --quiet -r $<
 	@touch $@
