@@ -155,7 +155,8 @@ class Installed:
     def _refuse(self, name: str, version: str, sentence: str) -> None:
         self._refused = {name: _Refused(version, sentence), **self._refused}  # the first stays
         self._tally.count(name, "refused")
-        log.warning("model %s: version %s is refused: %s", name, version, sentence)
+        told = {"event": "version_refused", "model": name, "version": version}
+        log.warning("model %s: version %s is refused: %s", name, version, sentence, extra=told)
 
     def _install(self, artifact: Artifact) -> None:
         """Put a version in force, and let go of the one before."""
@@ -170,8 +171,11 @@ class Installed:
                 follow(before)
         self._tally.count(served.name, "ok")
         kind, place = served.model.mode.name.lower(), before.version if before else "none"
+        told = {"event": "swap", "model": served.name, "version": served.version}
         of = served.name, served.version, kind, served.reference_id or "none yet", place
-        log.info("model %s: version %s (%s, reference %s) is in force in place of %s", *of)
+        log.info(
+            "model %s: version %s (%s, reference %s) is in force in place of %s", *of, extra=told
+        )
 
     def _nominate(self, store: Store, name: str, version: str) -> None:
         """Let a candidate answer beside what is in force; an empty version ends that."""

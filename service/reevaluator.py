@@ -90,12 +90,12 @@ class Reevaluator:
 
     def stop(self) -> None:
         """Finish the calls in flight and the step under way; what is unfinished goes on later."""
-        log.info("stopping: what is unfinished goes on at the next start")
+        log.info("stopping: what is unfinished goes on at the next start", extra={"event": "drain"})
         self._close()
         if self._lifecycle.stop():
             self._parts.ledger.close()
         self._parts.replicas.close()
-        log.info("stopped")
+        log.info("stopped", extra={"event": "stop"})
 
     def _pages(self) -> Router:
         """Return what the HTTP port shows and takes."""
