@@ -20,7 +20,7 @@ from service.evaluation_record import Evaluation, State, Trigger
 from service.findings import Findings, Words
 from service.gather import Gathered, collect, gather
 from service.insufficient import insufficient
-from service.lifecycle_parts import Parts, inputs_of
+from service.lifecycle_parts import ACTOR, Parts, inputs_of
 from service.promotion import check_promotion
 from service.report_codes import in_short
 from service.tenant_loss import worst_tenant_loss
@@ -62,7 +62,7 @@ def gather_and_judge(parts: Parts, evaluation: Evaluation) -> float:
     is_ready = found.is_enough and found.prompt_count >= rules.minimum_prompts
     if not is_ready and not is_late:
         return LOOK_SECONDS
-    kept = collect(parts.replicas, model, version, age, f"re-evaluation {evaluation.id}")
+    kept = _kept(parts, evaluation, version, age)
     evaluated = _evaluated(parts, evaluation, found, kept, age)
     if evaluated.findings.verdict == Verdict.INSUFFICIENT and not is_late:
         return AGAIN_SECONDS
@@ -95,6 +95,16 @@ def decide_on(parts: Parts, evaluation: Evaluation) -> float:
     if state is State.REJECTED:
         parts.tally.promoted(evaluation.model, "rejected")
     return 0.0
+
+
+def _kept(parts: Parts, evaluation: Evaluation, version: str, age_seconds: float) -> Kept | None:
+    """Return the prompts that tenants let us keep; that they were read is written down first."""
+    model = evaluation.model
+    kept = collect(parts.replicas, model, version, age_seconds, f"re-evaluation {evaluation.id}")
+    if kept is not None:
+        detail = {"model_version": version, "prompt_count": len(kept.blocks)}
+        parts.ledger.record(ACTOR, "prompts.read", model, detail, evaluation.id)
+    return kept
 
 
 def _age_seconds(evaluation: Evaluation) -> float:

@@ -129,6 +129,19 @@ def prompts(count, seed, scale=1.0):
     return Block(Examples(x, y), queries)
 
 
+def kept_prompt(block, age, tenant):
+    x, y = block.context
+    return pb.KeptPrompt(
+        example_count=x.shape[1],
+        feature_count=x.shape[2],
+        features=x.astype("<f8").tobytes(),
+        labels=y.astype("<f8").tobytes(),
+        queries=block.queries.astype("<f8").tobytes(),
+        age_seconds=age,
+        tenant_place=tenant,
+    )
+
+
 def state_of(artifact, count, scale=1.0, seed=0):
     """Return what a monitor of a version knows after some prompts."""
     kind = artifact.model.mode.name.lower()

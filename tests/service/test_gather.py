@@ -17,7 +17,7 @@ from service.start_error import StartError
 from service.tenant_loss import worst_tenant_loss
 from sonoba.v1 import replica_pb2 as pb
 from tests.model import profiles
-from tests.service.replicating import another, paired_of, prompts, state_of, world
+from tests.service.replicating import another, kept_prompt, paired_of, prompts, state_of, world
 from tests.service.watched import NAME
 
 pytestmark = pytest.mark.slow  # seconds, all together
@@ -197,19 +197,6 @@ def test_bytes_that_are_no_sums_are_told_of(fleet):
     found = fleet.gather()
 
     assert found.missing == (fleet.replicas[0].address,)
-
-
-def kept_prompt(block, age, tenant):
-    x, y = block.context
-    return pb.KeptPrompt(
-        example_count=x.shape[1],
-        feature_count=x.shape[2],
-        features=x.astype("<f8").tobytes(),
-        labels=y.astype("<f8").tobytes(),
-        queries=block.queries.astype("<f8").tobytes(),
-        age_seconds=age,
-        tenant_place=tenant,
-    )
 
 
 def test_kept_prompts_come_oldest_first_with_tenants_told_apart(fleet):

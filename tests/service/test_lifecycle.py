@@ -17,7 +17,15 @@ from service.lease import Lease
 from service.lifecycle import Lifecycle
 from service.report import listed as reports
 from service.report import read
-from tests.service.replicating import Time, another, paired_of, state_of, world
+from tests.service.replicating import (
+    Time,
+    another,
+    kept_prompt,
+    paired_of,
+    prompts,
+    state_of,
+    world,
+)
 from tests.service.watched import NAME
 
 pytestmark = pytest.mark.slow  # seconds, all together
@@ -257,6 +265,30 @@ def test_quiet_prompts_are_kept_as_they_are(loop):
 
     assert (done.verdict, done.action, done.candidate_version) == ("KEEP", "NOTHING", "")
     assert one.store.current(NAME) == before
+
+
+def test_who_read_kept_prompts_when_and_how_many_is_in_the_log_and_no_tenant_is(loop):
+    one = loop()
+    one.harm(scale=1.0)
+    one.replicas[0].kept = [kept_prompt(prompts(1, seed), 5.0, 0) for seed in range(30)]
+    evaluation = one.ask()
+
+    one.run("DONE")
+
+    (read,) = one.entries("prompts.read")
+    assert (read.actor, read.model, read.evaluation_id) == ("reevaluator", NAME, evaluation)
+    version = one.store.current(NAME).version
+    detail = {"model_version": version, "prompt_count": 30}
+    assert read.told()["detail"] == {"why": detail}
+
+
+def test_without_kept_prompts_no_reading_is_written_down(loop):
+    one = loop()
+    one.harm(scale=1.0)
+    one.ask()
+    one.run("DONE")
+
+    assert one.entries("prompts.read") == []
 
 
 def test_a_candidate_that_is_surely_worse_is_turned_down(loop):
