@@ -24,10 +24,15 @@ class Health:
         self.set_ready(False)
         self._servicer.set(LIVENESS, _STATUS.SERVING)
         setattr(self._servicer, "Check", on_pool(pool, self._servicer.Check))  # noqa: B010
+        self.show_on(server)
+
+    def show_on(self, server: grpc.Server) -> None:
+        """Tell the same states on another server, too."""
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
 
     def set_ready(self, is_ready: bool) -> None:
         """Say whether calls are welcome."""
+        self.is_ready = is_ready
         status = _STATUS.SERVING if is_ready else _STATUS.NOT_SERVING
         for name in self._names:
             self._servicer.set(name, status)

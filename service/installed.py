@@ -6,6 +6,7 @@ the version before stays in memory, so that a rollback needs no disk.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -72,7 +73,9 @@ class Installed:
         self._pointers: dict[str, Pointer] = {}
         self._refused: dict[str, _Refused] = {}
         self._complaints: dict[str, str] = {}  # by model, the last
-        self._store: Store | None = None
+        self._changing = threading.Lock()
+        self.store: Store | None = None
+        """The store as it was looked at last; None before, and where there is none."""
         for artifact in first.all:
             tally.admit(artifact.name)
 
@@ -94,14 +97,40 @@ class Installed:
     def last_evaluation(self, model: str) -> LastEvaluation | None:
         """Return what the store tells of a model's last evaluation; None where it tells nothing."""
         try:
-            return None if self._store is None else self._store.told(model)
+            return None if self.store is None else self.store.told(model)
         except StoreError:
             return None
 
     def follow(self, store: Store) -> None:
         """Bring what is served in line with a store's pointers; what fails stays as it was."""
-        self._store = store
-        names = store.names_in_force()
+        self.store = store
+        with self._changing:
+            self._follow_pointers(store, store.names_in_force())
+
+    def follows(self, name: str) -> bool:
+        """Return whether a model is, or was, put in force by the store."""
+        return name in self._pointers and name not in self._fixed
+
+    def let_go(self, name: str) -> None:
+        """Take a model out of service, with all that is known of it, until the store names it."""
+        with self._changing:
+            before = self._slots.get(name)
+            self._slots.remove(name)
+            for known in (self._pointers, self._kept, self._complaints):
+                known.pop(name, None)
+            self._refused = {key: one for key, one in self._refused.items() if key != name}
+            if before is not None:
+                self._end(before)
+                log.info("model %s: version %s is served no more", name, before.version)
+
+    def _end(self, before: Served) -> None:
+        """Let go of a version that was in force."""
+        if before.line is not None:
+            before.line.close()
+        for follow in self._gone:
+            follow(before)
+
+    def _follow_pointers(self, store: Store, names: Sequence[str]) -> None:
         for name in sorted(self._pointers.keys() - set(names)):
             self._complain(name, f"{name}: the store does not hold it any more")
         for name in names:
@@ -165,10 +194,7 @@ class Installed:
             follow(served)
         self._slots.install(served)
         if before is not None:
-            if before.line is not None:
-                before.line.close()
-            for follow in self._gone:
-                follow(before)
+            self._end(before)
         self._tally.count(served.name, "ok")
         kind, place = served.model.mode.name.lower(), before.version if before else "none"
         told = {"event": "swap", "model": served.name, "version": served.version}

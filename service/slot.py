@@ -69,6 +69,11 @@ class Slots:
         """Return the version of a name in force; None of a name that is not served."""
         return self._served.get(name)
 
+    @property
+    def default(self) -> str:
+        """Name of the model that answers who names none."""
+        return self._default
+
     def names(self) -> list[str]:
         """Return the names of all models, sorted."""
         return sorted(self._served)
@@ -76,6 +81,10 @@ class Slots:
     def install(self, served: Served) -> None:
         """Put a version in force: who looks from now on finds it, and nothing of the one before."""
         self._served = {**self._served, served.name: served}
+
+    def remove(self, name: str) -> None:
+        """Take a name out of service; calls that found it before are answered to their end."""
+        self._served = {key: one for key, one in self._served.items() if key != name}
 
     def __iter__(self) -> Iterator[Served]:
         """Yield what is in force at this moment, the default model first."""

@@ -21,6 +21,7 @@ class StoreWatch:
         """Take what brings the store up to date, and what follows it."""
         self._refresh, self._follow, self._poll_seconds = refresh, follow, poll_seconds
         self._complaint = ""
+        self._looking = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
@@ -34,8 +35,16 @@ class StoreWatch:
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 
-    def look(self) -> None:
-        """Look once; what is wrong with the store as a whole is logged once, not at every look."""
+    def look(self) -> str:
+        """Look once, one thread at a time; return what is wrong with the store, empty if nothing.
+
+        It is logged once, not at every look.
+        """
+        with self._looking:
+            self._look()
+            return self._complaint
+
+    def _look(self) -> None:
         try:
             self._follow(self._refresh())
         except (StoreError, OSError) as error:
