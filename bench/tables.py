@@ -1,7 +1,10 @@
 """Tables of a bench, as a person reads them."""
 
+import io
 from collections.abc import Iterable
 
+from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from bench.promises import Gate
@@ -22,3 +25,14 @@ def held(gates: Iterable[Gate]) -> Table:
         verdict = "[green]ok[/]" if gate.ok else "[bold red]MISSED[/]"
         table.add_row(gate.name, f"{gate.measured:.3g}", gate.bound, verdict)
     return table
+
+
+def as_markdown(tables: Iterable[Table]) -> str:
+    """Return tables as a document shows them, each below its title."""
+    text = io.StringIO()
+    console = Console(file=text, width=1000, color_system=None)
+    for table in tables:
+        title, table.title, table.box = table.title, None, box.MARKDOWN
+        console.print(f"### {title}\n", table, sep="\n")
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    return "\n".join(line for i, line in enumerate(lines) if line or (i and lines[i - 1])) + "\n"

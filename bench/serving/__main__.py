@@ -1,9 +1,11 @@
-"""`python -m bench.serving`: measures everything, prints the tables and writes JSON."""
+"""`python -m bench.serving`: measures every part or the named ones, prints tables and gates."""
 
 import json
 import os
 import sys
 import tempfile
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,73 +15,102 @@ from rich.progress import Progress
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy loads: as the service does
 
 from bench import machine
-from bench.serving import answers, batch, floor, kinds, memory, start, watching
+from bench.promises import Gate, at_most, plain
+from bench.serving import answers, batch, floor, kinds, latency, memory, start, watching
 from bench.serving.lab import QUICK, Lab, Plan
 from bench.serving.load import H2LOAD_MISSING
-from bench.serving.prompts import SHAPES, write_papers
-from bench.serving.report import Report
-from bench.serving.tables import tables
+from bench.serving.part import Found, Measurable, Tick
+from bench.serving.profiles import write_profiles
+from bench.serving.prompts import write_papers
+from bench.serving.servers import Models
+from bench.tables import as_markdown, held
+
+PARTS: tuple[Measurable, ...] = (
+    floor.PART,
+    batch.PART,
+    watching.PART,
+    kinds.PART,
+    latency.PART,
+    memory.PART,
+    start.PART,
+    answers.PART,
+)
 
 
-def measure(lab: Lab, report: Report, progress: Progress) -> None:
-    """Run every part in turn and fill the report."""
-    papers = write_papers(lab.folder)
-    task = progress.add_task("", total=_tick_count(lab.plan))
+def measure(lab: Lab, parts: Sequence[Measurable], progress: Progress) -> dict[str, Found]:
+    """Run parts in turn; one that fails is a promise not held, and the others still run."""
+    task = progress.add_task("", total=sum(part.steps(lab.plan) for part in parts))
 
     def tick() -> None:
         progress.advance(task)
 
-    def say(what: str) -> None:
-        progress.update(task, description=f"{what:<16}")
-
-    say("against an echo")
-    report.floor = floor.measure(lab, papers, tick)
-    say("in batches")
-    report.batch = batch.measure(lab, papers, tick)
-    say("with monitoring")
-    report.watching = watching.measure(lab, papers, tick)
-    say("kinds of server")
-    report.kinds = kinds.measure(lab, papers, tick)
-    say("one in flight")
-    report.latency = start.latencies(lab, papers, tick)
-    say("memory and start")
-    report.memory = memory.measure(lab, papers, tick)
-    report.start_seconds = start.measure(lab, tick)
-    say("models alone")
-    report.answers = answers.measure(lab, tick)
+    progress.update(task, description=f"{'learning profiles':<18}")
+    store = write_profiles(lab.folder, lab.plan.profile_shapes)
+    models = Models(write_papers(lab.folder), store)
+    found = {}
+    for part in parts:
+        progress.update(task, description=f"{part.caption:<18}")
+        found[part.name] = _run(part, lab, models, tick)
+    return found
 
 
-def _tick_count(plan: Plan) -> int:
-    floors, batches = len(floor.KINDS) * len(SHAPES), len(floor.KINDS) * 2
-    alone = len(answers.SHAPES_ALONE)
-    watched = len(watching.MODELS) * len(watching.METHODS)
-    return 2 * floors + batches + watched + 2 + memory.STEPS + plan.start_count + alone
+def _run(part: Measurable, lab: Lab, models: Models, tick: Tick) -> Found:
+    try:
+        return part.run(lab, models, tick)
+    except Exception as error:
+        traceback.print_exc()
+        sentence = f"{type(error).__name__}: {error}"
+        return Found(sentence, (), (Gate(f"{part.name}: could be measured", 0, "yes", False),))
+
+
+def _warn(lab: Lab, console: Console) -> None:
+    if lab.load.name != "h2load":
+        console.print(f"[bold yellow]{H2LOAD_MISSING}[/]")
+    if not lab.cores.apart:
+        console.print("[bold yellow]one core only: server and generator share it[/]")
+
+
+def _write(
+    out: Path, quick: bool, lab: Lab, found: dict[str, Found], gates: Sequence[Gate]
+) -> None:
+    report = {
+        "machine": machine.describe(),
+        "quick": quick,
+        "generator": lab.load.name,
+        "pinned": lab.cores.apart,
+        "sent": lab.sent,
+        "answered_ok": lab.ok,
+        **{name: one.measured for name, one in found.items()},
+        "gates": plain(list(gates)),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
 @click.command()
+@click.argument("names", nargs=-1, type=click.Choice([part.name for part in PARTS]))
 @click.option("--quick", is_flag=True, help="Look briefly: tries the bench, proves nothing.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/bench.json"))
 @click.option("--gate", is_flag=True, help="Exit with 1 when a gate is missed.")
-def main(quick: bool, out: Path, gate: bool) -> None:
-    """Measure speed and memory; about 6 minutes, with --quick about one."""
+def main(names: Sequence[str], quick: bool, out: Path, gate: bool) -> None:
+    """Measure speed and memory: every part (about 14 minutes, --quick one), or those named."""
     console = Console(width=None if sys.stdout.isatty() else 150)
+    parts = [part for part in PARTS if not names or part.name in names]
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(QUICK if quick else Plan(), Path(folder))
-        report = Report(machine.describe(), quick, lab.load.name, lab.cores.apart)
-        if lab.load.name != "h2load":
-            console.print(f"[bold yellow]{H2LOAD_MISSING}[/]")
-        if not lab.cores.apart:
-            console.print("[bold yellow]one core only: server and generator share it[/]")
+        _warn(lab, console)
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            measure(lab, report, progress)
-        report.sent, report.answered_ok = lab.sent, lab.ok
-    for table in tables(report):
+            found = measure(lab, parts, progress)
+    gates = [gate for one in found.values() for gate in one.gates]
+    gates.append(at_most("calls not answered OK", lab.sent - lab.ok, 0))
+    tables = [*(table for one in found.values() for table in one.tables), held(gates)]
+    for table in tables:
         console.print(table)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
-    console.print(f"{report.answered_ok:,} of {report.sent:,} calls answered OK; wrote {out}")
+    _write(out, quick, lab, found, gates)
+    out.with_suffix(".md").write_text(as_markdown(tables))
+    console.print(f"{lab.ok:,} of {lab.sent:,} calls answered OK; wrote {out} and .md beside it")
     console.print("is the monitor right when it calls: python -m bench.drift")
-    if gate and not all(one.ok for one in report.gates()):
+    if gate and not all(one.ok for one in gates):
         sys.exit(1)
 
 

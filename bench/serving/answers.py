@@ -1,17 +1,22 @@
 """The models without the service: processor time per prompt, beside what one would run instead."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.table import Table
 
+from bench.promises import Gate, at_most
 from bench.serving import prompts
 from bench.serving.lab import Lab
+from bench.serving.part import Part, Tick
 from bench.serving.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES, Shape
+from bench.serving.servers import Models
 from bench.spread import Spread
+from bench.tables import titled
 from model import baselines
 from model.checkpoint import FOUNDATION_FILE, load
 from model.foundation import FoundationModel
@@ -23,6 +28,7 @@ from model.prompt import Block, Examples
 Array = NDArray[np.float64]
 Method = Callable[[Block], object]
 SHAPES_ALONE = (SHAPES[0], PROFILE_SHAPE, *SHAPES[1:])
+GATE_US = 80.0
 MOST_LEARNT_FEATURES = 8  # a profile of more takes longer to learn than all else here to measure
 
 
@@ -56,7 +62,7 @@ def _rows(block: Block) -> tuple[Array, Array]:
     return block.context.x, block.context.y
 
 
-def measure(lab: Lab, tick: Callable[[], None]) -> list[Answering]:
+def measure(lab: Lab, models: Models, tick: Tick) -> list[Answering]:
     """Return the time per prompt alone and in blocks of 256, of models and of ridge."""
     foundation = load(FOUNDATION_FILE).model
     rows = []
@@ -98,3 +104,26 @@ def _timed(method: Callable[[], object], lab: Lab) -> Spread:
             method()
         seconds.append((time.process_time() - begun) / calls)
     return Spread.of(seconds)
+
+
+def tables(rows: list[Answering]) -> Iterator[Table]:
+    """Show methods in rows and shapes in columns."""
+    forms = [(shape, count) for shape in SHAPES_ALONE for count in (1, BATCH_PROMPTS)]
+    headings = [f"{shape}{f' in {count}s' * (count > 1)}" for shape, count in forms]
+    table = titled("µs a prompt without the service, median", "method", *headings)
+    found = {(row.name, row.shape, row.prompt_count): row.prompt_us for row in rows}
+    for name in dict.fromkeys(row.name for row in rows):
+        spreads = [found.get((name, *form)) for form in forms]
+        table.add_row(name, *("–" if one is None else f"{one.median:.1f}" for one in spreads))
+    yield table
+
+
+def gates(rows: list[Answering]) -> Iterator[Gate]:
+    """Promise what a prediction of a profile takes."""
+    for row in rows:
+        if (row.name, row.shape, row.prompt_count) == ("profile", PROFILE_SHAPE, 1):
+            name = f"µs of a `profile` prediction at {PROFILE_SHAPE}, beside the call"
+            yield at_most(name, row.prompt_us.median, GATE_US)
+
+
+PART = Part("answers", "models alone", lambda _: len(SHAPES_ALONE), measure, tables, gates)

@@ -1,17 +1,28 @@
-"""The service against a bare grpcio echo of the same kind: what our work costs beside the RPC."""
+"""The service against a bare grpcio echo of the same kind: what our work costs beside the RPC.
 
-from collections.abc import Callable
+Monitoring is on, and repeated prompts are watched like new ones; what it compares with is there
+where these prompts are normal for their model (`bench.serving.watching`) or a profile brings it.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from bench.serving import prompts
+from rich.table import Table
+
+from bench.promises import Gate, at_least
+from bench.serving import prompts, watching
 from bench.serving.lab import Cost, Lab, ratio
+from bench.serving.part import SPREAD, Part, Tick
 from bench.serving.prompts import SHAPES, Shape
-from bench.serving.servers import Echo, Service
+from bench.serving.servers import Echo, Models, Service
 from bench.spread import Spread
+from bench.tables import titled
 from service.settings import Settings
 
-KINDS = ("paper", "foundation")
+GATES = {  # `foundation` has rows, and no bound
+    "paper": dict(zip(SHAPES, (0.85, 0.85, 0.70), strict=True)),
+    "profile": dict(zip(SHAPES, (0.70, 0.65, 0.50), strict=True)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +44,14 @@ class Floor:
         return min(self.rate_ratio.median, self.cpu_ratio.median)
 
 
-def measure(lab: Lab, papers: list[Path], tick: Callable[[], None]) -> list[Floor]:
-    """Return the table of both models at every shape."""
+def measure(lab: Lab, models: Models, tick: Tick) -> list[Floor]:
+    """Return the table of all models at every shape."""
     rows = []
-    with Service([lab.cores.server], papers) as service:
-        for kind in KINDS:
-            for shape in SHAPES:
-                rows.append(_row(lab, service, kind, shape))
-                tick()
+    with Service([lab.cores.server], models, watching.WATCHED) as service:
+        watching.make_reference(service, "paper", SHAPES[0])
+        for kind, shape in lab.plan.rows:
+            rows.append(_row(lab, service, kind, shape))
+            tick()
     return rows
 
 
@@ -65,3 +76,36 @@ def _row(lab: Lab, service: Service, kind: str, shape: Shape) -> Floor:
         service=Cost.of(ours),
         echo=Cost.of(theirs),
     )
+
+
+def tables(rows: list[Floor]) -> Iterator[Table]:
+    """Show every row, and what the machine was busy with."""
+    table = titled(
+        f"The service against a bare grpcio echo of the same bytes, {SPREAD}",
+        *("model, shape", "calls/s ÷ echo", "CPU, echo ÷ service"),
+        *("calls/s", "echo", "µs CPU a call", "echo", "server busy", "generator busy"),
+    )
+    for row in rows:
+        table.add_row(
+            f"{row.model} {row.shape}",
+            row.rate_ratio.text(),
+            row.cpu_ratio.text(),
+            f"{row.service.rate.median:.0f}",
+            f"{row.echo.rate.median:.0f}",
+            f"{row.service.cpu_us.median:.0f}",
+            f"{row.echo.cpu_us.median:.0f}",
+            f"{row.service.server_share.median:.0%}, echo {row.echo.server_share.median:.0%}",
+            f"{row.service.generator_share.median:.0%}, echo {row.echo.generator_share.median:.0%}",
+        )
+    yield table
+
+
+def gates(rows: list[Floor]) -> Iterator[Gate]:
+    """Promise how much of the echo's rate is left."""
+    for row in rows:
+        if row.model in GATES:
+            name = f"{row.model} {row.shape} ÷ echo, monitored"
+            yield at_least(name, row.decisive, GATES[row.model][row.shape])
+
+
+PART = Part("floor", "against an echo", lambda plan: len(plan.rows), measure, tables, gates)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from bench import machine
 from bench.serving import prompts
 from bench.serving.load import Load, Target
+from bench.serving.prompts import KINDS, SHAPES, Shape
 from bench.serving.servers import Server
 from bench.spread import Spread
 
@@ -21,17 +22,27 @@ class Plan:
     slice_seconds: float = 0.8
     latency_calls: int = 2000
     memory_calls: int = 100_000
-    start_count: int = 9
+    profile_calls: int = 20_000  # of each profile alone, whose memory is looked at
+    start_count: int = 7
     answer_seconds: float = 0.3
+    profile_shapes: tuple[Shape, ...] = SHAPES
+
+    @property
+    def rows(self) -> list[tuple[str, Shape]]:
+        """Every model at every shape, profiles where there is one."""
+        shapes = dict.fromkeys(KINDS, SHAPES) | {"profile": self.profile_shapes}
+        return [(kind, shape) for kind in KINDS for shape in shapes[kind]]
 
 
 QUICK = Plan(
     repetitions=5,
     slice_seconds=0.08,
     latency_calls=100,
-    memory_calls=4000,
-    start_count=5,
+    memory_calls=3000,
+    profile_calls=1000,
+    start_count=2,
     answer_seconds=0.01,
+    profile_shapes=SHAPES[:1],
 )
 
 

@@ -1,22 +1,29 @@
-"""Whether memory stays where it is: resident size over 100,000 calls, on fresh connections."""
+"""Whether memory stays where it is: resident size of one server process over many calls."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from rich.table import Table
+
+from bench.promises import Gate, at_most
 from bench.serving import prompts
-from bench.serving.floor import KINDS
-from bench.serving.lab import Lab
-from bench.serving.prompts import SHAPES
-from bench.serving.servers import Service
+from bench.serving.lab import Contender, Lab, Plan
+from bench.serving.part import Part, Tick
+from bench.serving.profiles import alone
+from bench.serving.prompts import KINDS, SHAPES
+from bench.serving.servers import Models, Service
+from bench.tables import titled
 
 STEPS = 10
+PROFILE_GATE_MB, GROWTH_GATE = 80.0, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Resident memory in MB of 10^6 bytes, at the start and after every tenth of the calls."""
 
+    asked: str
+    is_profile: bool  # and nothing else beside the shipped model
     idle_mb: float
     calls: tuple[int, ...]
     resident_mb: tuple[float, ...]
@@ -28,18 +35,59 @@ class Memory:
         return self.resident_mb[-1] / self.resident_mb[0] - 1.0
 
 
-def measure(lab: Lab, papers: list[Path], tick: Callable[[], None]) -> Memory:
-    """Return the memory of one server, both models asked alternately at (16,5)."""
-    each = lab.plan.memory_calls // STEPS // len(KINDS)
+def measure(lab: Lab, models: Models, tick: Tick) -> list[Memory]:
+    """Return the memory of a server of all models, and of one that serves a profile alone."""
+    rows = []
+    with Service([lab.cores.server], models) as service:
+        asked = [lab.contender(service, prompts.unary(kind, SHAPES[0])) for kind in KINDS]
+        name = f"every kind of model in turn at {SHAPES[0]}"
+        rows.append(_row(lab, name, service, asked, tick))
+    for shape in lab.plan.profile_shapes:
+        with Service([lab.cores.server], alone(models, shape, lab.folder)) as service:
+            asked = [lab.contender(service, prompts.unary("profile", shape))]
+            rows.append(_row(lab, f"a profile, {shape}", service, asked, tick))
+    return rows
+
+
+def _row(lab: Lab, name: str, service: Service, asked: list[Contender], tick: Tick) -> Memory:
+    is_profile = len(asked) == 1
+    total = lab.plan.profile_calls if is_profile else lab.plan.memory_calls
+    each = total // STEPS // len(asked)
     calls, resident = [], []
-    with Service([lab.cores.server], papers) as service:
-        idle = service.memory_mb()
-        contenders = [lab.contender(service, prompts.unary(kind, SHAPES[0])) for kind in KINDS]
-        for step in range(1, STEPS + 1):
-            for contender in contenders:
-                lab.slice(contender, each)
-            calls.append(step * each * len(KINDS))
-            resident.append(service.memory_mb())
-            tick()
-        peak = service.memory_mb("VmHWM")
-    return Memory(idle, tuple(calls), tuple(resident), peak)
+    idle = service.memory_mb()
+    for step in range(1, STEPS + 1):
+        for contender in asked:
+            lab.slice(contender, each)
+        calls.append(step * each * len(asked))
+        resident.append(service.memory_mb())
+        tick()
+    peak = service.memory_mb("VmHWM")
+    return Memory(name, is_profile, idle, tuple(calls), tuple(resident), peak)
+
+
+def tables(rows: list[Memory]) -> Iterator[Table]:
+    """Show how memory went."""
+    columns = ("asked, 64 in flight", "idle", "after a tenth", "after all calls", "peak", "calls")
+    table = titled("Resident memory of one process, MB", *columns)
+    for row in rows:
+        sizes = (row.idle_mb, row.resident_mb[0], row.resident_mb[-1], row.peak_mb)
+        table.add_row(row.asked, *(f"{size:.1f}" for size in sizes), f"{row.calls[-1]:,}")
+    yield table
+
+
+def gates(rows: list[Memory]) -> Iterator[Gate]:
+    """Promise the size of a process that serves a profile, and that it stays."""
+    for row in rows:
+        if row.is_profile:
+            name = f"MB resident, {row.asked}, after {row.calls[-1]:,} calls"
+            yield at_most(name, row.resident_mb[-1], PROFILE_GATE_MB)
+        else:
+            name = f"growth of memory from {row.calls[0]:,} to {row.calls[-1]:,} calls"
+            yield at_most(name, row.growth, GROWTH_GATE)
+
+
+def _steps(plan: Plan) -> int:
+    return STEPS * (1 + len(plan.profile_shapes))
+
+
+PART = Part("memory", "memory", _steps, measure, tables, gates)

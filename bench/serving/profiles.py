@@ -4,12 +4,14 @@ As `sonoba pretrain` stores them (intervals, doubts, what monitoring compares wi
 coordinates are given: choosing them takes nine times as long as fitting, and these are chosen.
 """
 
+import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.serving import prompts
 from bench.serving.prompts import Shape
+from bench.serving.servers import Models
 from model.features import Number
 from model.manifest import (
     Calibration,
@@ -104,3 +106,13 @@ def _training(row_count: int, group_count: int) -> Training:
         seconds=0.0,
         code_version="bench",
     )
+
+
+def alone(models: Models, shape: Shape, folder: Path) -> Models:
+    """Return a store with nothing but the profile of a shape, copied from one with several."""
+    assert models.store is not None
+    name = prompts.model_name("profile", shape)
+    store = folder / f"only-{name}"
+    if not store.exists():
+        shutil.copytree(models.store / name, store / name)
+    return Models(store=store)

@@ -34,6 +34,7 @@ class Shape(NamedTuple):
 WIDTHS = (2, 5, 20, 64, 128)  # of the paper models
 SHAPES = (Shape(16, 5), Shape(64, 20), Shape(256, 64))
 PROFILE_SHAPE = Shape(32, 8)
+KINDS = ("paper", "foundation", "profile")
 BATCH_PROMPTS = 256
 PREDICT = "/sonoba.v1.Predictor/Predict"
 PREDICT_BATCH = "/sonoba.v1.Predictor/PredictBatch"

@@ -8,10 +8,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import grpc
 
@@ -20,6 +20,21 @@ from bench import machine
 ROOT = Path(__file__).parents[2]
 HANDLED = re.compile(r"^grpc_server_handled_total\{(.*)\} (\S+)$", re.MULTILINE)
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
+
+
+class Models(NamedTuple):
+    """What a service serves beside the foundation model."""
+
+    papers: Sequence[Path] = ()
+    store: Path | None = None
+
+    def flags(self) -> list[str]:
+        """Return them as flags of `sonoba serve`."""
+        flags = ["--model-files", ",".join(map(str, self.papers))]
+        return flags + (["--store", str(self.store)] if self.store else [])
+
+
+NOTHING_MORE = Models()
 
 
 class Server:
@@ -99,11 +114,10 @@ class Service(Server):
     def __init__(
         self,
         cores: Collection[int],
-        model_files: Iterable[Path] = (),
+        models: Models = NOTHING_MORE,
         flags: Sequence[str] = (),
     ) -> None:
-        files = ",".join(map(str, model_files))
-        own = ["--grpc-port", "0", "--metrics-port", "0", "--model-files", files]
+        own = ["--grpc-port", "0", "--metrics-port", "0", *models.flags()]
         super().__init__(["service.cli", "serve", *own, *flags], cores)
         self._ports = [self._port("predictions"), self._port("metrics")]
 

@@ -6,23 +6,28 @@ Repeated prompts are watched like new ones here (`--monitor-repeat-seconds 0`), 
 import re
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from rich.table import Table
+
+from bench.promises import Gate, at_least
 from bench.serving import prompts
 from bench.serving.lab import Cost, Lab, ratio
+from bench.serving.part import SPREAD, Part, Tick
 from bench.serving.prompts import SHAPES, Shape
-from bench.serving.servers import Service
+from bench.serving.servers import Models, Service
 from bench.spread import Spread
+from bench.tables import titled
 
 WATCHED = ("--monitor-repeat-seconds", "0")
 UNWATCHED = ("--monitor-prompts-per-second", "0")
 REFERENCE_SECONDS = 60.0
+GATE = 0.90
 MODELS = (  # one layer of 20 features errs 4 times as much as a ridge: it is no normal
     ("paper", SHAPES[0]),
-    ("foundation", SHAPES[0]),
     ("foundation", SHAPES[1]),
+    ("profile", SHAPES[0]),
 )
 METHODS = {"one by one": prompts.PREDICT, "in batches": prompts.PREDICT_BATCH}
 
@@ -46,13 +51,13 @@ class Watching:
         return min(self.rate_ratio.median, self.cpu_ratio.median)
 
 
-def measure(lab: Lab, papers: list[Path], tick: Callable[[], None]) -> list[Watching]:
+def measure(lab: Lab, models: Models, tick: Tick) -> list[Watching]:
     """Return the table of the models that are admitted as a reference of these prompts."""
     rows = []
     cores = [lab.cores.server]
     for kind, shape in MODELS:
-        with Service(cores, papers, WATCHED) as watched, Service(cores, papers, UNWATCHED) as un:
-            _make_reference(watched, kind, shape)
+        with Service(cores, models, WATCHED) as watched, Service(cores, models, UNWATCHED) as un:
+            make_reference(watched, kind, shape)
             for form in METHODS:
                 rows.append(_row(lab, watched, un, kind, shape, form))
                 tick()
@@ -74,7 +79,7 @@ def _row(lab: Lab, watched: Service, un: Service, kind: str, shape: Shape, form:
     return Watching(kind, shape, form, *ratios, seen, Cost.of(on), Cost.of(off))
 
 
-def _make_reference(service: Service, kind: str, shape: Shape) -> None:
+def make_reference(service: Service, kind: str, shape: Shape) -> None:
     """Send enough prompts for a reference, and wait until it is there."""
     ends = time.monotonic() + REFERENCE_SECONDS
     model = prompts.model_name(kind, shape)
@@ -95,3 +100,39 @@ def _metrics(service: Service) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{service.metrics_port}/metrics") as page:
         text: str = page.read().decode()
     return text
+
+
+def tables(rows: list[Watching]) -> Iterator[Table]:
+    """Show every row."""
+    table = titled(
+        f"The service watched by its monitor against the same not watched, {SPREAD}",
+        *("model, shape", "calls/s, watched ÷ not", "CPU, not ÷ watched"),
+        *("calls/s", "not watched", "prompts watched a second"),
+    )
+    for row in rows:
+        table.add_row(
+            f"{row.model} {row.shape}, {row.form}",
+            row.rate_ratio.text(),
+            row.cpu_ratio.text(),
+            f"{row.watched.rate.median:.0f}",
+            f"{row.unwatched.rate.median:.0f}",
+            f"{row.watched_per_second:,.0f}",
+        )
+    yield table
+
+
+def gates(rows: list[Watching]) -> Iterator[Gate]:
+    """Promise what monitoring leaves."""
+    for row in rows:
+        name = f"{row.model} {row.shape} {row.form}, watched ÷ not"
+        yield at_least(name, row.decisive, GATE)
+
+
+PART = Part(
+    "watching",
+    "with monitoring",
+    lambda _: len(MODELS) * len(METHODS),
+    measure,
+    tables,
+    gates,
+)
