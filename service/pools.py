@@ -1,8 +1,13 @@
-"""Threads by kind of work, so that no stream or probe waits behind predictions."""
+"""Threads by kind of work, so that no stream or probe waits behind predictions.
+
+Predictions share theirs fairly: each tenant waits in a place of its own, the threads take from the
+places in turn, and work that may be large never takes more than half of the threads.
+"""
 
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent import futures
 from typing import Any
@@ -11,26 +16,38 @@ import grpc
 
 log = logging.getLogger("sonoba")
 
+PLACES_MAX = 1024  # beyond it, places where nothing waits are forgotten
+Told = Callable[["Task"], object]
 
-class _Task:
+
+def nothing() -> None:
+    """Tell nobody."""
+
+
+class Task:
     """A call that waits or runs; the one thing grpcio asks of it is to be told of its end."""
 
-    __slots__ = ("_arguments", "_told", "_work", "is_done")
+    __slots__ = ("_arguments", "_told", "_work", "is_done", "place")
 
-    def __init__(self, work: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    def __init__(
+        self, place: "Place", work: Callable[..., object], arguments: tuple[object, ...]
+    ) -> None:
+        self.place = place
         self._work = work
         self._arguments = arguments
-        self._told: list[Callable[[_Task], object]] = []
+        self._told: list[Told] = []
         self.is_done = False
 
     def run(self) -> None:
+        """Do the work and tell of its end, whatever the end is."""
         try:
             self._work(*self._arguments)
         finally:
             self.is_done = True
             self._tell()
 
-    def add_done_callback(self, tell: Callable[["_Task"], object]) -> None:
+    def add_done_callback(self, tell: Told) -> None:
+        """Tell of the end, at once if it was before."""
         self._told.append(tell)
         if self.is_done:
             self._tell()
@@ -44,38 +61,189 @@ class _Task:
             tell(self)
 
 
-class CallPool(futures.ThreadPoolExecutor):
-    """A pool for calls whose outcome nobody waits for: a queue, and threads that start at once.
+class Lane:
+    """Work of one kind: the places in which some waits, in turn."""
 
-    The library's pool makes a future with a lock and a condition for every call; without them a
-    call takes a tenth less processor time (docs/performance.md).
-    """
+    def __init__(self) -> None:
+        self.ring: deque[Place] = deque()
+        self.waiting = 0
 
-    def __init__(self, size: int, name: str) -> None:
-        super().__init__(size, name)  # its own threads start with its own submit: never
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._size = size
-        for number in range(size):
-            threading.Thread(target=self._work, name=f"{name}_{number}", daemon=True).start()
+    def put(self, task: Task) -> None:
+        """Let a task wait in its place."""
+        place = task.place
+        if not place.waiting:
+            self.ring.append(place)
+        place.waiting.append(task)
+        self.waiting += 1
+
+    def take(self) -> Task:
+        """Return the first task of the place whose turn it is."""
+        place = self.ring.popleft()
+        task = place.waiting.popleft()
+        if place.waiting:
+            self.ring.append(place)
+        self.waiting -= 1
+        return task
+
+
+class Place(futures.ThreadPoolExecutor):
+    """Where the calls of one tenant wait, of one kind; grpcio hands them over with `submit`."""
+
+    def __init__(self, pool: "FairPool", tenant: str, is_large: bool) -> None:
+        super().__init__(1, "place")  # its own thread starts with its own submit: never
+        self._pool = pool
+        self.tenant, self.is_large = tenant, is_large
+        self.waiting: deque[Task] = deque()
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:  # type: ignore[override]
         """Run a call soon; return what tells of its end."""
-        task = _Task(work, arguments)
-        self._tasks.put(task)
+        task = Task(self, work, arguments)
+        self._pool.put(task)
         return task
+
+
+class FairPool(futures.ThreadPoolExecutor):
+    """A pool for calls whose outcome nobody waits for: places, and threads that start at once.
+
+    The library's pool makes a future with a lock and a condition for every call; without them a
+    call takes a tenth less processor time (docs/performance.md). `pending` counts what waits or
+    runs, `pending_of` that of each tenant who has some; `on_end` is told when a call has ended.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        super().__init__(size, name)
+        self._name, self._size = name, size
+        self._lock = threading.Lock()
+        self._ready: queue.SimpleQueue[bool] = queue.SimpleQueue()  # False ends a thread
+        self._small, self._large = Lane(), Lane()
+        self._large_max = max(1, size // 2)
+        self._large_used = self._large_due = 0  # has a thread, running or promised; only promised
+        self._is_turn_of_large = False
+        self.pending = 0
+        self.pending_of: dict[str, int] = {}
+        self.on_end: Callable[[], None] = nothing
+        self._places: dict[tuple[str, bool], Place] = {}
+        self._anybody = self.place("")
+        for number in range(size):
+            self._start(number)
+
+    def place(self, tenant: str, is_large: bool = False) -> Place:
+        """Return where the calls of a tenant wait."""
+        key = tenant, is_large
+        found = self._places.get(key)
+        if found is None:
+            if len(self._places) >= PLACES_MAX:
+                busy = self.pending_of
+                self._places = {k: p for k, p in self._places.items() if k[0] in busy}
+            found = self._places[key] = Place(self, tenant, is_large)
+        return found
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:  # type: ignore[override]
+        """Run a call of nobody in particular soon; return what tells of its end."""
+        return self._anybody.submit(work, *arguments)
+
+    def put(self, task: Task) -> None:
+        """Let a task wait in its place until its turn."""
+        place = task.place
+        with self._lock:
+            self.pending += 1
+            of = self.pending_of
+            of[place.tenant] = of.get(place.tenant, 0) + 1
+            if not place.is_large:
+                self._small.put(task)
+                self._ready.put(True)
+                return
+            self._large.put(task)
+            self._promise()
+
+    def lend(self, is_large: bool) -> None:
+        """Start one more thread, for one that its caller holds up; that call counts no more."""
+        with self._lock:
+            self.pending -= 1
+            self._size += 1
+            number = self._size
+            self._large_used -= is_large
+            self._promise()
+        self._start(number)
+        self.on_end()
+
+    def take_back(self, is_large: bool) -> None:
+        """End one thread: the one that was held up goes on."""
+        with self._lock:
+            self.pending += 1
+            self._size -= 1
+            self._large_used += is_large
+        self._ready.put(False)
+
+    def _promise(self) -> None:
+        """Promise a thread to large work that waits, while it has fewer than its share."""
+        while self._large.waiting > self._large_due and self._large_used < self._large_max:
+            self._large_used += 1
+            self._large_due += 1
+            self._ready.put(True)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End every thread after the calls before; none is waited for."""
         for _ in range(self._size):
-            self._tasks.put(None)
+            self._ready.put(False)
+
+    def _start(self, number: int) -> None:
+        threading.Thread(target=self._work, name=f"{self._name}_{number}", daemon=True).start()
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while self._ready.get():
+            with self._lock:
+                task = self._next()
             try:
                 task.run()
             except BaseException:
                 log.exception("a call ended outside its handler")
+            self._end(task.place)
             del task  # or the last request stays in memory until the next one
+
+    def _next(self) -> Task:
+        """Return what is to be done now: of small and large work in turn, where there is both."""
+        if self._large_due and (self._is_turn_of_large or not self._small.waiting):
+            self._large_due -= 1
+            self._is_turn_of_large = False
+            return self._large.take()
+        self._is_turn_of_large = True
+        return self._small.take()
+
+    def _end(self, place: Place) -> None:
+        """Count the end of a call, and promise its thread to the next large one."""
+        with self._lock:
+            self.pending -= 1
+            left = self.pending_of[place.tenant] - 1
+            if left:
+                self.pending_of[place.tenant] = left
+            else:
+                del self.pending_of[place.tenant]
+            if place.is_large:
+                self._large_used -= 1
+                self._promise()
+        self.on_end()
+
+
+class Done:
+    """What tells of an end that was before anybody asked."""
+
+    def add_done_callback(self, tell: Callable[["Done"], object]) -> None:
+        """Tell at once."""
+        tell(self)
+
+
+class Inline(futures.ThreadPoolExecutor):
+    """Runs work where it is handed over: for what never waits, such as a refusal at arrival."""
+
+    def __init__(self) -> None:
+        super().__init__(1, "inline")
+        self._done = Done()
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:  # type: ignore[override]
+        """Run it now; return what tells of its end."""
+        work(*arguments)
+        return self._done
 
 
 class Pools:
@@ -85,9 +253,10 @@ class Pools:
         def pool(size: int, name: str) -> futures.ThreadPoolExecutor:
             return futures.ThreadPoolExecutor(size, f"sonoba-{name}")
 
-        self.predict = CallPool(threads, "sonoba-predict")
+        self.predict = FairPool(threads, "sonoba-predict")
         self.streams = pool(max_streams + 1, "stream")  # one more, to refuse
         self.admin = pool(2, "admin")
+        self.inline = Inline()
 
     def shut_down(self) -> None:
         """Let go of every thread; what still runs is finished by its own."""

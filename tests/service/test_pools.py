@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from service.pools import CallPool
+from service.pools import FairPool
 
 
 @pytest.fixture
 def pool():
-    one = CallPool(4, "test-pool")
+    one = FairPool(4, "test-pool")
     yield one
     one.shutdown()
 
@@ -57,7 +57,7 @@ def test_a_failure_is_logged_and_the_thread_goes_on(pool, caplog):
 
 
 def test_shutting_down_ends_the_threads_after_the_calls_before():
-    pool = CallPool(2, "ending-pool")
+    pool = FairPool(2, "ending-pool")
     ran = []
     for number in range(100):
         pool.submit(ran.append, number)

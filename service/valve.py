@@ -1,0 +1,119 @@
+"""Asks gRPC's core for as many calls as there is room for; what comes beyond, the core refuses.
+
+grpcio asks for the next call as soon as one has come, whatever waits already, and a refusal in
+Python costs a large part of an answer. So this stands between the two, and keeps as many requests
+for calls outstanding as there is room: the core then hands a burst over at once, holds BACKLOG more
+calls, and answers what exceeds that with RESOURCE_EXHAUSTED, for a twentieth of an answer's time
+(docs/adr/0024-overload.md has the figures).
+
+This is the one place that reaches into grpcio (1.85: `_server._ServerState.server` and `.due`); a
+test pins what it relies on. Where it is not as expected the valve stays out, and Python refuses.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+log = logging.getLogger("sonoba")
+
+BACKLOG = 32  # calls that wait in the core once there is no more room here
+OPTIONS = (
+    ("grpc.server.max_pending_requests", BACKLOG),
+    ("grpc.server.max_pending_requests_hard_limit", BACKLOG + 1),
+)
+
+
+class Valve:
+    """Keeps as many requests for calls outstanding as `room` says; `turn` looks again."""
+
+    def __init__(self, room: Callable[[], int]) -> None:
+        self._room = room
+        self._lock = threading.Lock()
+        self._core: Any = None
+        self._arguments: tuple[Any, ...] = ()
+        self._is_closed = False
+        self.outstanding = 0
+
+    def attach(self, server: grpc.Server) -> bool:
+        """Stand between a server that has not started and its core; False where that is not known.
+
+        Without the valve calls are let in as grpcio does, and refused by `Front`.
+        """
+        state = vars(server).get("_state")
+        core, due = getattr(state, "server", None), getattr(state, "due", None)
+        if state is None or type(due) is not set or due or not hasattr(core, "request_call"):
+            log.warning("this grpcio has no place for the valve: overload is refused in Python")
+            return False
+        self._core = core
+        state.server, state.due = _Core(self, core), _Due(self)
+        return True
+
+    def turn(self) -> None:
+        """Ask for more calls if there is room for more than were asked for."""
+        if self._room() <= self.outstanding:
+            return
+        with self._lock:
+            while not self._is_closed and self._arguments and self._room() > self.outstanding:
+                self.outstanding += 1
+                self._core.request_call(*self._arguments)
+
+    def asked(self, arguments: tuple[Any, ...]) -> None:
+        """Take note of what grpcio asks with: it would now ask for one call."""
+        self._arguments = arguments
+        self.turn()
+
+    def came(self) -> None:
+        """Take note that a call has come."""
+        with self._lock:
+            self.outstanding -= 1
+
+    def close(self) -> None:
+        """Ask for no call any more: the core is about to shut down."""
+        with self._lock:
+            self._is_closed = True
+
+
+class _Core:
+    """The core's server as grpcio knows it, with the valve before its calls."""
+
+    def __init__(self, valve: Valve, core: Any) -> None:
+        self._valve, self._core = valve, core
+
+    def request_call(self, *arguments: Any) -> None:
+        self._valve.asked(arguments)
+
+    def shutdown(self, *arguments: Any) -> None:
+        self._valve.close()
+        self._core.shutdown(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._core, name)
+
+
+class _Due(set[Any]):
+    """What grpcio waits for before it ends: requests for calls are counted, not noted."""
+
+    def __init__(self, valve: Valve) -> None:
+        super().__init__()
+        self._valve = valve
+
+    def add(self, tag: Any) -> None:
+        if not _is_call(tag):
+            super().add(tag)
+
+    def remove(self, tag: Any) -> None:
+        if _is_call(tag):
+            self._valve.came()
+        else:
+            super().remove(tag)
+
+    def __bool__(self) -> bool:
+        return len(self) > 0 or self._valve.outstanding > 0
+
+
+def _is_call(tag: Any) -> bool:
+    """Whether a tag is that of a request for a call of any method."""
+    return bool(tag == "request_call")
