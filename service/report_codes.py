@@ -20,8 +20,8 @@ CODES: dict[str, tuple[str, str]] = {
     "verdict_INSUFFICIENT": ("Too little to judge", "件数不足で判定できず"),
     "reason_NONE": ("nothing is wrong", "異常なし"),
     "reason_COVARIATE": (
-        "the inputs, or how labels follow them, are not what this model learnt",
-        "入力、または入力とラベルの関係が、学習したものと違っている",
+        "the inputs, or how labels follow them, have changed",
+        "入力、または入力とラベルの関係が変わった",
     ),
     "reason_OPPORTUNITY": ("answers could be better", "改善の余地がある"),
     "reason_NOISE": ("labels became noisier", "ラベルのばらつきが増えた"),

@@ -195,7 +195,10 @@ def test_the_last_evaluation_is_told_with_a_link_to_its_report(show, look, langu
     page = look(show("NO", last_evaluation=lambda _: EVALUATED).url, locale, 375)
     page.screenshot(path=PICTURES / f"evaluated-{language}-375.png", full_page=True)
 
-    said = {"en": "the inputs moved to where this model answers badly.", "ja": "再調整（入力が、"}
+    said = {
+        "en": "the inputs, or how labels follow them, have changed.",
+        "ja": "再調整（入力、",
+    }
     assert said[language] in page.inner_text("#evaluated")
     assert "humidity" not in page.content()  # not shown unless that is set
     link = page.get_attribute("#evaluated a", "href")

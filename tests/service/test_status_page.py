@@ -269,8 +269,8 @@ def test_the_last_evaluation_is_told_without_names_of_features(start):
         "action": "PROMOTE",
         "words": {"en": "Recalibrate", "ja": "再調整"},
         "sentence": {
-            "en": "Recalibrate: the inputs moved to where this model answers badly.",
-            "ja": "再調整（入力が、このモデルの苦手な範囲に移った）。",
+            "en": "Recalibrate: the inputs, or how labels follow them, have changed.",
+            "ja": "再調整（入力、または入力とラベルの関係が変わった）。",
         },
         "report_url": "https://reports.example.com/reports/e1",
     }
