@@ -11,6 +11,8 @@ from model.refusal import Refusal
 from service import oip_metadata
 from service.call import Call
 from service.core import Predictor
+from service.errors import Handler
+from service.oip_absent import ABSENT, absent
 from service.oip_fields import renamed
 from service.oip_messages import Messages
 from service.oip_repository import Repository
@@ -35,6 +37,7 @@ class OpenInference:
     """Answers the calls of `inference.GRPCInferenceService`."""
 
     def __init__(self, served: SpokenFor) -> None:
+        """Take what answers; the messages are made here, not on import."""
         self._served, self._messages = served, Messages()
         self._responses = Responses(self._messages)
 
@@ -138,28 +141,9 @@ UNARY = {
 }
 """The methods by their names in the protocol."""
 
-ABSENT = {
-    "ModelConfig": "expected ModelMetadata: a model has no configuration beside it",
-    "ModelStatistics": "expected a scrape of the metrics port, which counts calls and their times",
-    "ModelStreamInfer": "expected ModelInfer, or PredictStream of sonoba.v1.Predictor",
-    "TraceSetting": "expected no setting: traces are the operator's",
-    "LogSettings": "expected no setting: logs are the operator's",
-    **dict.fromkeys(
-        (
-            *("SystemSharedMemoryStatus", "CudaSharedMemoryStatus"),
-            *("SystemSharedMemoryRegister", "CudaSharedMemoryRegister"),
-            *("SystemSharedMemoryUnregister", "CudaSharedMemoryUnregister"),
-        ),
-        "expected numbers in the request: there is no shared memory",
-    ),
-}
-"""Methods of Triton's extensions that are not offered, and what a caller is told instead."""
 
-
-def refused(method: str) -> Callable[[bytes, Call], bytes]:
-    """Return what answers a method that is not offered: UNIMPLEMENTED, with a sentence."""
-
-    def behaviour(wire: bytes, call: Call) -> bytes:
-        raise Refusal("UNSUPPORTED_OPTION", method, ABSENT[method])
-
-    return behaviour
+def handlers(served: SpokenFor) -> dict[str, Handler]:
+    """Return the handler of every unary method by its name, those that only refuse among them."""
+    speaking = OpenInference(served)
+    spoken = {name: method.__get__(speaking) for name, method in UNARY.items()}
+    return spoken | {name: absent(name) for name in ABSENT}

@@ -3,7 +3,6 @@
 import gc
 import logging
 import threading
-from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health
@@ -13,16 +12,24 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from service import oip_port
+from service.access import Access
+from service.access_metrics import AccessCollector
 from service.admin_port import AdminPort
+from service.background import Background
 from service.core import Predictor
 from service.counting import counted_stream, counted_unary
-from service.errors import STATUS, answered
+from service.door import Door
+from service.errors import STATUS, Admit, Handler, answered
 from service.health import READINESS, Health
+from service.health_port import HealthPort
 from service.installed import Installed
 from service.loading import First, first_models
 from service.metrics import LogCollector, RejectionCollector, ServiceCollector, ShadowCollector
 from service.metrics_port import MetricsPort
 from service.monitors import Monitors, watched
+from service.oip import SpokenFor
+from service.oip_repository import Repository
 from service.pools import Pools, on_pool
 from service.replica import SERVICE as REPLICA
 from service.replica import Replica
@@ -37,9 +44,9 @@ from service.stream import Streams
 from service.swap_metrics import SwapCollector, SwapTally
 from service.tally import MethodTally, PromptTally, RejectionTally
 from service.telemetry import Telemetry
-from service.tenants import admit
 from service.tokens import Tokens
 from service.tracing import Tracing
+from service.transport import server_options
 from service.validate import Limits
 
 log = logging.getLogger("sonoba")
@@ -55,16 +62,6 @@ UNARY = {
 STREAM = "PredictStream"
 
 
-class Background(Protocol):
-    """A thread beside the calls."""
-
-    def start(self) -> None:
-        """Begin."""
-
-    def stop(self) -> None:
-        """End."""
-
-
 class Server:
     """One server process: predictions, health and reflection over gRPC, metrics over HTTP."""
 
@@ -78,18 +75,19 @@ class Server:
         self._monitors = Monitors(self._slots, settings)
         self._prompts, swaps = PromptTally(self._slots.names()), SwapTally()
         self._rejections, self._reservoir = RejectionTally(STATUS), reservoir_of(settings)
-        self._admit = None if self._reservoir is None else admit
+        self._door = Door(Access(settings), is_asked=self._reservoir is not None)
         self.installed = self._follower(first, swaps)
         tallies = self._tallies()
         self._status = self._told(list(tallies.values()))
-        self._predictor = self._answering()
-        self._admin = self._administered()
-        self._register(list(tallies.values()), swaps)
+        self._predictor, self._admin = self._answering(), self._administered()
+        self._open, self._watch = oip_port.tallies(self._telemetry.tally), self._looking(first)
+        self._register([*tallies.values(), *self._open.values()], swaps)
         self._streams = self._streaming()
         self._pools = Pools(settings.threads, settings.max_streams)
         self._grpc = self._build(self._predictor, tallies)
         self._health = Health(self._grpc, self._pools.admin)
-        self._background = self._threads(first)
+        self._probes = HealthPort(settings, self._health)
+        self._background = self._threads()
         self._metrics: MetricsPort | None = None
         self.grpc_port = self.metrics_port = self.admin_port = 0
         self.described = _described(self._slots.names(), settings.default_model)
@@ -132,7 +130,9 @@ class Server:
         """Return what answers streams."""
         settings, told = self._settings, self._telemetry.log_of(f"{SERVICE}/{STREAM}")
         seconds = settings.stream_seconds, settings.default_deadline_seconds
-        return Streams(self._predictor, settings.max_streams, *seconds, self._admit, told)
+        return Streams(
+            self._predictor, settings.max_streams, *seconds, self._door.admit(STREAM), told
+        )
 
     def _administered(self) -> AdminPort | None:
         """Return the administrators' port; without a token there is none."""
@@ -141,7 +141,7 @@ class Server:
             return None
         replica = Replica(self.installed, self._reservoir, settings.max_message_bytes)
         tokens, count = Tokens(settings.admin_token_file), self._rejections.count
-        return AdminPort(settings, tokens, REPLICA, replica.handlers(), count)
+        return AdminPort(settings, tokens, REPLICA, replica.handlers(), count, self._door.access)
 
     def _register(self, calls: list[MethodTally], swaps: SwapTally) -> None:
         """Let everybody who counts be asked for metrics."""
@@ -152,17 +152,27 @@ class Server:
         self.registry.register(ShadowCollector(self._shadow, self._monitors.reference_id))
         self.registry.register(self._monitors.collector)
         self.registry.register(SwapCollector(swaps))
+        self.registry.register(AccessCollector(self._door.access))
         self.registry.register(LogCollector(self._telemetry.pace.counts))
 
-    def _threads(self, first: First) -> list[Background]:
+    def _looking(self, first: First) -> StoreWatch | None:
+        """Return what looks at the store; None without one."""
+        if first.refresh is None:
+            return None
+        return StoreWatch(first.refresh, self.installed.follow, self._settings.store_poll_seconds)
+
+    @property
+    def health_port(self) -> int:
+        """The port of health checks without TLS; 0 where there is none."""
+        return self._probes.number
+
+    def _threads(self) -> list[Background]:
         """Return what works beside the calls."""
         found: list[Background] = [self._shadow, self._monitors.watching, self._status.trend]
+        found += [self._door.access.watch, self._probes]
         if self._reservoir is not None:
             found.append(self._reservoir)
-        if first.refresh is not None:
-            seconds = self._settings.store_poll_seconds
-            found.append(StoreWatch(first.refresh, self.installed.follow, seconds))
-        return found
+        return found if self._watch is None else [*found, self._watch]
 
     def _told(self, calls: list[MethodTally]) -> Status:
         """Return the status of what is served, the default model first."""
@@ -177,36 +187,52 @@ class Server:
         )
 
     def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> grpc.Server:
-        server = grpc.server(self._pools.predict, options=_options(self._settings))
+        server = grpc.server(self._pools.predict, options=server_options(self._settings))
         telemetry, seconds = self._telemetry, self._settings.default_deadline_seconds
-        more = seconds, telemetry.count(self._rejections.count), self._admit
-        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
-        for name, method in UNARY.items():
-            path = f"{SERVICE}/{name}"
-            behaviour = answered(method.__get__(predictor), *more, telemetry.log_of(path))
-            counted = telemetry.unary(counted_unary(behaviour, tallies[name]), path)
-            handlers[name] = grpc.unary_unary_rpc_method_handler(counted)
+        count = telemetry.count(self._rejections.count)
+
+        def served(
+            path: str, method: Handler, tally: MethodTally, admit: Admit | None
+        ) -> grpc.RpcMethodHandler[bytes, bytes]:
+            behaviour = answered(method, seconds, count, admit, telemetry.log_of(path))
+            counted = telemetry.unary(counted_unary(behaviour, tally), path)
+            return grpc.unary_unary_rpc_method_handler(counted)
+
+        handlers = {
+            name: served(
+                f"{SERVICE}/{name}",
+                method.__get__(predictor),
+                tallies[name],
+                self._door.admit(name),
+            )
+            for name, method in UNARY.items()
+        }
         counted = counted_stream(self._streams.predict_stream, tallies[STREAM])
         counted = telemetry.stream(counted, f"{SERVICE}/{STREAM}")
         stream = on_pool(self._pools.streams, counted)
         handlers[STREAM] = grpc.stream_stream_rpc_method_handler(stream)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-        if self._settings.reflection:
+        ours = grpc.method_handlers_generic_handler(SERVICE, handlers)
+        spoken = oip_port.handler(self._spoken_for(), served, self._open, self._door.admit)
+        server.add_generic_rpc_handlers((ours, spoken))
+        if self._door.access.shows_contract:
             names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
         return server
 
+    def _spoken_for(self) -> SpokenFor:
+        """Return what the Open Inference Protocol is spoken for."""
+        look = None if self._watch is None else self._watch.look
+        repository = Repository(self._slots, self.installed, look)
+        of = self._predictor, self._slots, limits_of(self._settings), repository
+        return SpokenFor(*of, lambda: self._health.is_ready)
+
     def start(self) -> None:
         """Listen and answer; a port in use is an error, never shared."""
         settings = self._settings
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"{host}:{settings.grpc_port}"
-        try:
-            self.grpc_port = self._grpc.add_insecure_port(address)
-        except RuntimeError:
-            self.grpc_port = 0
-        if not self.grpc_port:
-            raise StartError(f"grpc_port: cannot listen on {address}; is another server there?")
+        admin = {} if self._admin is None else {"admin_host": settings.admin_host}
+        self._door.access.check(host=settings.host, **admin)
+        bind = self._door.access.transport.bind
+        self.grpc_port = bind(self._grpc, "grpc_port", settings.host, settings.grpc_port)
         try:
             self._metrics = MetricsPort(
                 settings.host, settings.metrics_port, self.registry, self._status
@@ -259,20 +285,6 @@ def _described(names: list[str], default: str) -> str:
     """Return what is served, in words."""
     others = ", ".join(name for name in names if name != default)
     return f"the model {default}" + (f"; by name also {others}" if others else "")
-
-
-def _options(settings: Settings) -> list[tuple[str, int]]:
-    return [
-        ("grpc.so_reuseport", int(settings.workers > 1)),  # alone, a second start must fail
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),
-        ("grpc.max_connection_age_grace_ms", 60_000),
-        ("grpc.keepalive_time_ms", 120_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-    ]
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -27,7 +27,8 @@ LIBRARIES = {  # beside the standard library; a folder not named here belongs to
 }
 WIRE = {
     *("codec", "layout", "batch", "stream", "core", "replies", "describe"),
-    *("operations", "oip", "server", "replica", "replicas", "operations_client"),
+    *("operations", "server", "replica", "replicas", "operations_client"),
+    *("oip", "oip_request", "oip_response", "oip_metadata"),
     "shapes",
 }
 ONLY_IN = {  # for whom a library, or one of our own modules, is kept
