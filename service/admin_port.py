@@ -8,22 +8,26 @@ from concurrent import futures
 
 import grpc
 
-from service.call import Call
+from service.access import Access
+from service.administrators import Administrators
 from service.counting import counted_unary
 from service.errors import Handler, answered
 from service.health import Health
+from service.roles import OBSERVE, OPERATE
 from service.settings import Settings
-from service.start_error import StartError
 from service.tally import MethodTally
 from service.tokens import Tokens
 
 THREADS = 4
+OBSERVED = ("GetDriftReport", "GetEvaluation", "ListEvaluations", "ListModelVersions")
+"""The methods for observers; all others are for who operates."""
 
 
 class AdminPort:
     """Unary calls of one service, each with the token of the administrators.
 
     `handlers` are the service's methods by name; `count` is told the reason of every refusal.
+    `access` says how bytes travel, and who else may call: callers of its file, by their roles.
     """
 
     def __init__(
@@ -33,8 +37,11 @@ class AdminPort:
         service: str,
         handlers: Mapping[str, Handler],
         count: Callable[[str], None],
+        access: Access | None = None,
     ) -> None:
-        self._settings, self._tokens, self._count = settings, tokens, count
+        self._settings, self._count = settings, count
+        self._access = access = access or Access(settings)
+        self._administrators = Administrators(tokens, access.callers)
         self.tallies = {name: MethodTally("unary", service, name) for name in handlers}
         self._pool = futures.ThreadPoolExecutor(THREADS, "sonoba-admin")
         self._grpc = grpc.server(self._pool, options=_options(settings))
@@ -47,23 +54,15 @@ class AdminPort:
 
     def _method(self, name: str, handler: Handler) -> "grpc.RpcMethodHandler[bytes, bytes]":
         seconds = self._settings.default_deadline_seconds
-        behaviour = answered(handler, seconds, self._count, self._admit)
+        admit = self._administrators.admit(OBSERVE if name in OBSERVED else OPERATE)
+        behaviour = answered(handler, seconds, self._count, admit)
         return grpc.unary_unary_rpc_method_handler(counted_unary(behaviour, self.tallies[name]))
-
-    def _admit(self, context: grpc.ServicerContext, call: Call) -> None:
-        self._tokens.check(context.invocation_metadata())
-        call.caller = context.peer()
 
     def start(self) -> int:
         """Listen and answer, return the port; `StartError` where it is taken."""
-        host, port = self._settings.admin_host, self._settings.admin_port
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        try:
-            self.number = self._grpc.add_insecure_port(address)
-        except RuntimeError:
-            self.number = 0
-        if not self.number:
-            raise StartError(f"admin_port: cannot listen on {address}; is another server there?")
+        of = self._settings
+        bind = self._access.transport.bind
+        self.number = bind(self._grpc, "admin_port", of.admin_host, of.admin_port)
         self._grpc.start()
         self._health.set_ready(True)
         return self.number

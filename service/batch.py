@@ -84,6 +84,8 @@ def answer_batch(
     _check_wanted(wanted, request.options)
     stack = _stack(request, artifact, limits)
     n, Q = stack.queries.shape[:2]
+    if call.purse is not None:
+        call.purse.take_rows(n * (stack.x.shape[1] + Q))
     tensors = _Tensors.empty(n, Q, wanted is not None)
     response = pb.PredictBatchResponse(
         model=artifact.name, model_version=artifact.version, request_id=call.request_id

@@ -4,21 +4,23 @@ import random
 import time
 
 from model.refusal import Refusal
+from service.quotas import Purse
 
 
 class Call:
     """The clock and the id of one call; the id is the caller's once the request has been read.
 
     `caller` is who calls, as far as somebody asked: the tenant of a prediction, the address of an
-    administrator.
+    administrator. `purse` is what the tenant's quota is taken from, where there is one.
     """
 
-    __slots__ = ("_ends", "begun", "caller", "request_id")
+    __slots__ = ("_ends", "begun", "caller", "purse", "request_id")
 
     def __init__(self, seconds: float) -> None:
         self.begun = time.monotonic()
         self._ends = self.begun + seconds
         self.caller = ""
+        self.purse: Purse | None = None
         self.request_id = f"{random.getrandbits(64):016x}"
 
     def name(self, request_id: str) -> None:

@@ -41,6 +41,11 @@ class Callers:
         return self._entries is not None or self._is_mutual
 
     @property
+    def has_file(self) -> bool:
+        """Whether there is a file of callers."""
+        return self._entries is not None
+
+    @property
     def is_mutual(self) -> bool:
         """Whether `proved` may have to look at the certificate of the connection."""
         return self._is_mutual

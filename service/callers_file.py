@@ -14,6 +14,7 @@ from hashlib import sha256
 from math import inf
 from pathlib import Path
 
+from service.reloading import FileFault
 from service.roles import PREDICT, ROLES, Caller, with_implied
 from service.tenants import ANONYMOUS, EVERYBODY, NAME
 
@@ -23,10 +24,6 @@ IDENTITY = re.compile(r"(uri|cn):[\x21-\x7e]{1,256}")
 PERSON = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 NEVER, NO_TENANT = "never", "-"
 FIELDS = "proof tenant roles expiry, and perhaps a name"
-
-
-class CallersError(Exception):
-    """What is wrong with a file of callers, in one sentence that names the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +50,11 @@ class Entries:
 
 
 def read_callers(path: Path) -> Entries:
-    """Return the callers of a file; `OSError` or `CallersError` says why there are none."""
+    """Return the callers of a file; `OSError` or `FileFault` says why there are none."""
     with path.open("rb") as file:
         content = file.read(FILE_BYTES_MAX + 1)
     if len(content) > FILE_BYTES_MAX:
-        raise CallersError(f"expected at most {FILE_BYTES_MAX} bytes, got more")
+        raise FileFault(f"{path.name}: expected at most {FILE_BYTES_MAX} bytes, got more")
     tokens: dict[bytes, Entry] = {}
     identities: dict[str, Entry] = {}
     for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
@@ -76,7 +73,7 @@ def read_callers(path: Path) -> Entries:
 
 
 def line_of(token: str, tenant: str, roles: str, expires: str, name: str = "") -> str:
-    """Return the line of a token, as the file takes it; `CallersError` where it would not."""
+    """Return the line of a token, as the file takes it; `FileFault` where it would not."""
     words = [sha256(token.encode()).hexdigest(), tenant, roles, expires, *([name] if name else [])]
     _entry(words, 1)
     return " ".join(words)
@@ -147,5 +144,5 @@ def _line(entry: Entry) -> int:
     return entry.line
 
 
-def _wrong(number: int, sentence: str) -> CallersError:
-    return CallersError(f"line {number}: {sentence}")
+def _wrong(number: int, sentence: str) -> FileFault:
+    return FileFault(f"line {number}: {sentence}")

@@ -4,7 +4,6 @@ They are checked here because the transport does not say what is wrong with them
 and whether key and certificate belong together, for the two files never change in one moment.
 """
 
-import logging
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,12 +21,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key as
 
 from service.reloading import FileFault
 
-log = logging.getLogger("sonoba")
-
 FILE_BYTES_MAX = 2**20
 CURVES = ("secp256r1", "secp384r1")  # what the transport shakes hands with, checked
-DAY_SECONDS = 86_400.0
-SOON_SECONDS, SOON_SHARE = 14 * DAY_SECONDS, 0.2  # of its life: what ends sooner is warned of
+SOON_SECONDS, SOON_SHARE = 14 * 86_400.0, 0.2  # of its life: what ends sooner is warned of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +41,12 @@ class Pair:
         """How long the certificate is good, from its first to its last moment."""
         return self.ends - self.begins
 
-    def is_ending(self, now: float) -> bool:
-        """Whether it should have been replaced by now."""
-        return self.ends - now < min(SOON_SECONDS, SOON_SHARE * self.life_seconds)
+    def warning(self, now: float) -> str:
+        """Return that it should have been replaced by now; empty while there is time."""
+        if self.ends - now >= min(SOON_SECONDS, SOON_SHARE * self.life_seconds):
+            return ""
+        word = "ends on" if now < self.ends else "has expired, no client connects since"
+        return f"the certificate {word} {datetime.fromtimestamp(self.ends, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def read_pair(certificate: Path, key: Path, client_authorities: Path | None) -> Pair:
@@ -66,22 +65,6 @@ def read_pair(certificate: Path, key: Path, client_authorities: Path | None) -> 
     if client_authorities is not None and trusted is not None:
         _certificates(client_authorities, trusted)
     return Pair(key_bytes, chain_bytes, trusted, begins.timestamp(), ends.timestamp())
-
-
-class EndWarning:
-    """Says in the log, once a day, that a certificate ends soon."""
-
-    def __init__(self) -> None:
-        self._said = 0.0
-
-    def look(self, pair: Pair, now: float) -> None:
-        """Warn of a pair that should have been replaced."""
-        if not pair.is_ending(now) or now - self._said < DAY_SECONDS:
-            return
-        self._said = now
-        when = datetime.fromtimestamp(pair.ends, UTC)
-        word = "ends on" if now < pair.ends else "has expired: no client connects since"
-        log.warning("tls_cert_file: the certificate %s %s UTC", word, f"{when:%Y-%m-%d %H:%M}")
 
 
 def _content(path: Path) -> bytes:

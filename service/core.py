@@ -17,6 +17,7 @@ from service.batch import answer_batch, fallback_forbidden, forbids_fallback, su
 from service.call import Call
 from service.describe import describe
 from service.layout import Asked, Layouts
+from service.quotas import row_count
 from service.shadow import Tap, skip
 from service.shift import Harmed, score, unharmed
 from service.slot import Served, Slots
@@ -55,6 +56,8 @@ class Predictor:
         """Answer one prompt."""
         asked = self._layouts.read(wire, self._slots, call) or self._read(wire, call)
         artifact = asked.artifact
+        if call.purse is not None:
+            call.purse.take_rows(row_count(asked.block))
         if asked.fills_gaps:
             block, notes = gaps.filled(artifact.model, asked.block)
             found, answer = _answered(asked := asked._replace(block=block))
@@ -118,6 +121,8 @@ class Predictor:
         x, y = codec.example_set(request.examples, self._limits)
         names = tuple(request.columns)
         positions = validate.schema(artifact, x.shape[1], names, request.schema_hash)
+        if call.purse is not None:
+            call.purse.take_rows(len(x))
         validate.finite(x, "examples.features", names)
         validate.finite(y, "examples.labels")
         x = x if positions is None else x[:, positions]

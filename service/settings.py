@@ -27,7 +27,7 @@ class Settings(BaseModel):
     )
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    """Address to listen on; traffic is not encrypted yet, so keep it on a trusted network."""
+    """Address to listen on; beyond loopback it wants `tls_cert_file` and `callers_file`."""
     grpc_port: Port = 50051
     """Port of predictions, health and reflection; 0 takes a free one."""
     metrics_port: Port = 9464
@@ -49,11 +49,31 @@ class Settings(BaseModel):
     store_cache: Path = Path("store-cache")
     """Folder in which the copy of a store at a URL is kept."""
     admin_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    """Address of the admin port; traffic is not encrypted yet."""
+    """Address of the admin port; beyond loopback it wants `tls_cert_file`."""
     admin_port: Port = 50052
     """Port of `Replica` or, of a re-evaluator, `Operations`; closed without `admin_token_file`."""
     admin_token_file: Path | None = None
-    """File whose first line is the token that callers of the admin port bring."""
+    """File whose first line is the token of the admin port; who has it may do all of it."""
+    tls_cert_file: Path | None = None
+    """Certificate chain, PEM: gRPC then speaks TLS only; read again when it changes."""
+    tls_key_file: Path | None = None
+    """Private key of that certificate, PEM, without a password."""
+    tls_client_ca_file: Path | None = None
+    """Authorities of clients, PEM: nobody connects then without a certificate of theirs."""
+    callers_file: Path | None = None
+    """Who may call, a line each: hash of a token or a certificate's name, tenant, roles, expiry."""
+    allow_plaintext: bool = False
+    """Whether ports beyond loopback may do without TLS."""
+    allow_anonymous: bool = False
+    """Whether the port of predictions may be open to everybody beyond loopback."""
+    health_port: Port | None = None
+    """Port of health checks without TLS, for probes that speak none; 0 takes a free one."""
+    quota_calls_per_second: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """Calls a second that a tenant may make of this process; 0 does not count them."""
+    quota_rows_per_second: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    """Examples and queries a second that a tenant may send to this process; 0: not counted."""
+    quota_file: Path | None = None
+    """Other quotas for some tenants, one line each: tenant, calls and rows a second."""
     reservoir_tenants: tuple[str, ...] = ()
     """Tenants whose prompts re-evaluations may keep, separated by commas; none by default."""
     reservoir_prompts: Annotated[int, Field(ge=1, le=2000)] = 2000
@@ -68,6 +88,8 @@ class Settings(BaseModel):
     """File whose first line is the token that Alertmanager brings."""
     replicas: tuple[str, ...] = ()
     """Admin addresses (host:port) of all servers, separated by commas; a name may mean many."""
+    replicas_ca_file: Path | None = None
+    """Authority of the servers' certificates, PEM: the re-evaluator then talks TLS to them."""
     rules_file: Path | None = None
     """Business rules of the re-evaluator, YAML; without one the defaults hold."""
     reports: Path = Path("reports")
@@ -108,8 +130,8 @@ class Settings(BaseModel):
     """Whether lines about calls name the tenant."""
     slow_call_seconds: Seconds = 0.25
     """Time from which on an answered call is logged as slow; 0 logs none."""
-    reflection: bool = True
-    """Whether clients such as grpcurl may ask for the contract."""
+    reflection: bool | None = None
+    """Whether clients such as grpcurl may ask for the contract; by default on loopback only."""
     feature_count_max: Annotated[int, Field(ge=1, le=1024)] = 256
     """Most features of a prompt."""
     example_count_max: Annotated[int, Field(ge=4, le=2**20)] = 65_536

@@ -13,6 +13,7 @@ from service import codec, errors
 from service.call import Call
 from service.call_log import CallLog
 from service.core import Predictor
+from service.quotas import Purse
 from service.trace_context import trace_id_of
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -51,18 +52,18 @@ class Streams:
         self, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """Answer the prompts of one stream until the caller, its age or the drain ends it."""
-        caller = self._caller(context)
+        whose = self._admitted(context)
         if not self._free.acquire(blocking=False):
             sentence = f"expected at most {self._max_streams} open streams, got one more"
             self._abort(context, Refusal("OVERLOADED", "", sentence))
         try:
             waiting: queue.Queue[bytes | None] = queue.Queue(UNANSWERED_MAX)
             threading.Thread(target=_read, args=(requests, waiting), daemon=True).start()
-            yield from self._answers(waiting, caller, context)
+            yield from self._answers(waiting, whose, context)
         finally:
             self._free.release()
 
-    def _caller(self, context: grpc.ServicerContext) -> str:
+    def _admitted(self, context: grpc.ServicerContext) -> Call:
         """Return whose prompts a stream brings, where that is asked; its metadata hold for all."""
         call = Call(0.0)
         if self._admit is not None:
@@ -70,7 +71,7 @@ class Streams:
                 self._admit(context, call)
             except Refusal as refusal:
                 self._abort(context, refusal)
-        return call.caller
+        return call
 
     def _abort(self, context: grpc.ServicerContext, refusal: Refusal) -> None:
         """End a stream with a refusal; this raises."""
@@ -85,7 +86,7 @@ class Streams:
         self._told.refused(call, wire, context, refusal.reason, code)
 
     def _answers(
-        self, waiting: "queue.Queue[bytes | None]", caller: str, context: grpc.ServicerContext
+        self, waiting: "queue.Queue[bytes | None]", whose: Call, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         ends = time.monotonic() + self._stream_seconds
         while not self._draining.is_set():
@@ -98,18 +99,24 @@ class Streams:
                 continue
             if wire is _END:
                 return
-            yield self.answer(wire, caller, context)
+            yield self.answer(wire, whose.caller, context, whose.purse)
 
     def answer(
-        self, wire: bytes, caller: str = "", context: grpc.ServicerContext | None = None
+        self,
+        wire: bytes,
+        caller: str = "",
+        context: grpc.ServicerContext | None = None,
+        purse: Purse | None = None,
     ) -> bytes:
-        """Answer one message of a stream; a refusal answers it too."""
+        """Answer one message of a stream, a call of its own; a refusal answers it too."""
         call = Call(self._prompt_seconds)
-        call.caller = caller
+        call.caller, call.purse = caller, purse
         response = pb.PredictStreamResponse()
         try:
             message = codec.parse(pb.PredictStreamRequest, wire)
             response.sequence = message.sequence
+            if purse is not None:
+                purse.take_call()
             inner = codec.payload(wire, 2) if message.ByteSize() != len(wire) else b""
             inner = inner or message.request.SerializeToString()
             response.response.ParseFromString(self._predictor.predict(inner, call))
