@@ -9,7 +9,7 @@ from service.errors import Admit, Handler
 from service.oip_messages import SERVICE
 from service.tally import MethodTally
 
-Served = Callable[[str, Handler, MethodTally, Admit | None], grpc.RpcMethodHandler[bytes, bytes]]
+Served = Callable[[str, Handler, MethodTally, Admit | None], "grpc.RpcMethodHandler[bytes, bytes]"]
 """Makes a method of a path, a handler, a tally and what stands before it."""
 
 
