@@ -3,10 +3,7 @@
 import re
 from collections.abc import Iterable
 
-import grpc
-
 from model.refusal import Refusal
-from service.call import Call
 
 HEADER = "x-sonoba-tenant"
 ANONYMOUS = "anonymous"  # who says nothing
@@ -22,11 +19,6 @@ def tenant_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     if len(named) > 1:
         raise Refusal("BAD_TENANT", HEADER, f"expected one tenant, got {len(named)}")
     return checked(named[0], HEADER)
-
-
-def admit(context: grpc.ServicerContext, call: Call) -> None:
-    """Note on a call which tenant it is for (`service.errors.Admit`)."""
-    call.caller = tenant_of(context.invocation_metadata())
 
 
 def checked(name: str | bytes, field: str) -> str:
