@@ -64,7 +64,7 @@ triton: .venv-triton/done  ## install the public client that the tests of the Op
 proto-release: .venv/dev.done  ## make the contract as it stands the one that later changes must not break
 	$(BUF) build proto --exclude-source-info -o proto/released.binpb
 
-bench: .venv/dev.done  ## measure speed and memory on this machine, then `make drift`
+bench: .venv/dev.done .venv-peers/done  ## measure speed and memory on this machine, then `make drift`
 	$(BIN)/python -m bench.serving
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.drift --gate
 
@@ -101,4 +101,10 @@ pretrain: .venv/dev.done  ## train the foundation model's steps again; needs tor
 .venv-triton/done: .ci/triton-requirements.txt
 	@.venv-triton/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-triton
 	.venv-triton/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
+# KServe's SDK wants an older protobuf and brings a hundred megabytes: only `make bench` has it.
+.venv-peers/done: .ci/peers-requirements.txt
+	@.venv-peers/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -r $<
 	@touch $@

@@ -38,6 +38,7 @@ KINDS = ("paper", "foundation", "profile")
 BATCH_PROMPTS = 256
 PREDICT = "/sonoba.v1.Predictor/Predict"
 PREDICT_BATCH = "/sonoba.v1.Predictor/PredictBatch"
+MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
 def model_name(kind: str, shape: Shape) -> str:

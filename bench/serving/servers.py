@@ -19,6 +19,7 @@ from bench import machine
 
 ROOT = Path(__file__).parents[2]
 HANDLED = re.compile(r"^grpc_server_handled_total\{(.*)\} (\S+)$", re.MULTILINE)
+PROMPTS = re.compile('grpc_method="(Predict|ModelInfer)')
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 
 
@@ -37,20 +38,27 @@ class Models(NamedTuple):
 NOTHING_MORE = Models()
 
 
+def environment() -> dict[str, str]:
+    """Return the environment in which our modules are found, installed or not."""
+    paths = os.pathsep.join(str(path) for path in (ROOT, ROOT / "client"))
+    return {**os.environ, "PYTHONPATH": paths}
+
+
 class Server:
     """A running server process; a context manager that stops it."""
 
-    def __init__(self, command: list[str], cores: Collection[int]) -> None:
-        paths = os.pathsep.join(str(path) for path in (ROOT, ROOT / "client"))
+    def __init__(
+        self, command: list[str], cores: Collection[int], python: str = sys.executable
+    ) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the server
         self.begun = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [python, "-m", *command],
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": paths},
+            env=environment(),
         )
         os.sched_setaffinity(
             self._process.pid, cores or os.sched_getaffinity(0)
@@ -139,13 +147,13 @@ class Service(Server):
         return self._ports[1]
 
     def ok_count(self) -> int:
-        """Return the calls of Predict and PredictBatch that ended OK, by /metrics."""
+        """Return the calls with prompts that ended OK, by /metrics."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as page:
             text = page.read().decode()
         return sum(
             int(float(value))
             for labels, value in HANDLED.findall(text)
-            if 'grpc_code="OK"' in labels and 'grpc_method="Predict' in labels
+            if 'grpc_code="OK"' in labels and PROMPTS.search(labels)
         )
 
 
