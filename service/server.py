@@ -193,7 +193,7 @@ class Server:
 
         def served(
             path: str, method: Handler, tally: MethodTally, admit: Admit | None
-        ) -> grpc.RpcMethodHandler[bytes, bytes]:
+        ) -> "grpc.RpcMethodHandler[bytes, bytes]":
             behaviour = answered(method, seconds, count, admit, telemetry.log_of(path))
             counted = telemetry.unary(counted_unary(behaviour, tally), path)
             return grpc.unary_unary_rpc_method_handler(counted)
