@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 
 EIGENVALUE_TOLERANCE = 1e-8  # a share of the trace: rounding of honest sums stays far below
 SMALLEST_POWER = 1e-300  # so that a column of zeros divides
+LARGEST_CORRELATION = 1e8  # of real examples: 1; from infinity on no eigenvalues can be found
 CONSTANT_SHARE = 1e-12  # of a column's uncentred power: below it, only rounding is left
 
 
@@ -124,16 +125,24 @@ def _semidefinite(joint: Array, raw: Array) -> Array:
     alive = centred > CONSTANT_SHARE * raw  # (d+1,)
     unit = np.where(alive, np.sqrt(np.maximum(centred, 0.0)), 1.0)  # (d+1,)
     joint = joint * np.outer(alive, alive)  # (d+1, d+1)
-    values, vectors = np.linalg.eigh(joint / np.outer(unit, unit))
+    correlations = joint / np.outer(unit, unit)  # (d+1, d+1)
+    largest = float(np.abs(correlations).max())
+    if not largest < LARGEST_CORRELATION:
+        raise _indefinite(-largest)
+    values, vectors = np.linalg.eigh(correlations)
     floor = -EIGENVALUE_TOLERANCE * max(float(values.sum()), 1.0)
     smallest = min(float(values[0]), float(np.min(centred / np.maximum(raw, SMALLEST_POWER))))
     if smallest < floor:
-        sentence = (
-            "expected sums of real examples, measured from an origin near their mean (centred "
-            f"second moments positive semidefinite), got a smallest eigenvalue of {smallest:.3g}"
-        )
-        raise Refusal("BAD_SUMMARY", "summary", sentence)
+        raise _indefinite(smallest)
     if values[0] < 0.0:
         vectors = vectors * (unit * alive)[:, None]
         joint = (vectors * np.maximum(values, 0.0)) @ vectors.T
     return joint
+
+
+def _indefinite(smallest: float) -> Refusal:
+    sentence = (
+        "expected sums of real examples, measured from an origin near their mean (centred "
+        f"second moments positive semidefinite), got a smallest eigenvalue of {smallest:.3g}"
+    )
+    return Refusal("BAD_SUMMARY", "summary", sentence)

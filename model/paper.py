@@ -29,6 +29,7 @@ Weights: TypeAlias = Law | EmpiricalSums
 
 ROUNDING = (EXTRAPOLATION_SD * CONSTANT_SD) ** 2  # of a squared mean: no variation that counts
 LENGTHS_KEPT = 256  # callers choose lengths, so the memory of them is bounded
+LONGEST_KEPT = 4096  # examples, of which an array or two are kept
 
 
 def predict(A: Array, x: Array, y: Array, queries: Array) -> Array:
@@ -115,14 +116,18 @@ class PaperModel:
         """Return what every prompt of `count` examples shares."""
         known = self._lengths.get(count)
         if known is None:
-            effective = count - 1 if self.centred else count  # the mean takes one
             average = np.full(count, 1.0 / count)  # (M,)
             reach = EXTRAPOLATION_SD**2 * count / (count - 1) * average  # (M,)
-            scaled = np.ascontiguousarray(self.weights(effective).T) / effective  # (d, d)
+            scaled = self._scaled(count)
             known = _Length(scaled, average, reach)
-            if len(self._lengths) < LENGTHS_KEPT:
+            if len(self._lengths) < LENGTHS_KEPT and count <= LONGEST_KEPT:
                 self._lengths[count] = known
         return known
+
+    def _scaled(self, count: int) -> Array:
+        """Return Aᵀ (d, d) over the number of terms in g; the mean takes one."""
+        terms = count - self.centred
+        return np.ascontiguousarray(self.weights(terms).T) / terms
 
     def answer(self, block: Block) -> Answer:
         """Answer every prompt of the block; overflow refuses a prompt alone."""
@@ -189,7 +194,7 @@ class PaperModel:
 
     def _from_moments(self, block: Block, moments: Moments) -> Answer:
         M, mean, label_mean = moments.count, moments.mean, moments.label_mean[:, None]
-        scaled = self._for(M).scaled  # (d, d)
+        scaled = self._scaled(M)  # (d, d); a summary may tell of 2^53 examples
         if not self.centred:
             g = moments.products + M * mean * label_mean  # (B, d)
             return _checked(

@@ -70,8 +70,13 @@ def test_a_constant_column_of_any_size_is_no_error():
         {"label_products": np.array([1e4, 0.0, 0.0])},
         {"second_moments": -np.eye(3)},
         {"feature_sums": np.array([1e200, 0.0, 0.0])},
+        {"label_products": np.array([1e300, 0.0, 0.0]), "label_square_sum": 81.0},
+        {"second_moments": np.eye(3) * 1e-300, "feature_sums": np.zeros(3)},
     ],
-    ids=["too little label power", "products beyond both powers", "negative power", "overflow"],
+    ids=[
+        *("too little label power", "products beyond both powers", "negative power", "overflow"),
+        *("products beyond a double", "a correlation beyond a double"),
+    ],
 )
 def test_sums_that_no_examples_can_have_are_refused(change):
     x, y = rows()

@@ -1,5 +1,7 @@
 """The closed-form layer against the paper's theorem, published values and Monte Carlo."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -139,3 +141,26 @@ def test_an_answer_beyond_a_double_is_refused_and_its_neighbour_is_not():
     assert list(answer.modes) == [Mode.PAPER, 0]
     assert np.isfinite(answer.predictions[0]).all()
     assert np.isnan(answer.predictions[1]).all()
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_a_summary_may_tell_of_more_examples_than_any_memory_holds(centred):
+    """Sums of 2^53 examples are one request of a hundred bytes."""
+    moments = Sums(2**53, np.zeros(2), 0.0, np.zeros(2), 2.0**53 * COVARIANCE, np.ones(2), 0.0, 9.0)
+    model = PaperModel(COVARIANCE, centred=centred)
+
+    answer = model.answer(Block(moments.centred(), np.ones((1, 1, 2))))
+
+    assert np.isfinite(answer.predictions).all()
+
+
+def test_what_is_kept_of_long_prompts_is_bounded():
+    """Callers choose lengths: nothing as long as the prompt stays behind."""
+    model, x = PaperModel(np.eye(1)), np.random.default_rng(0).normal(size=(30_064, 1))
+    tracemalloc.start()
+    for M in range(30_000, 30_064):
+        model.answer(block(x[:M], x[:M, 0], x[:1]))
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept_bytes < 2**20
