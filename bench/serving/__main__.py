@@ -16,7 +16,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy loads: as the
 
 from bench import machine
 from bench.promises import Gate, at_most, plain
-from bench.serving import answers, batch, floor, kinds, latency, memory, peers, start, watching
+from bench.serving import (
+    answers,
+    batch,
+    encrypted,
+    floor,
+    kinds,
+    latency,
+    memory,
+    peers,
+    start,
+    watching,
+)
 from bench.serving.lab import QUICK, Lab, Plan
 from bench.serving.load import H2LOAD_MISSING
 from bench.serving.part import Found, Measurable, Tick
@@ -30,6 +41,7 @@ PARTS: tuple[Measurable, ...] = (
     batch.PART,
     watching.PART,
     peers.PART,
+    encrypted.PART,
     kinds.PART,
     latency.PART,
     memory.PART,

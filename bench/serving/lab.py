@@ -78,7 +78,7 @@ class Lab:
         """Return a server with a request, which is written to a file of its own."""
         body = self.folder / f"body-{next(self._bodies)}"
         body.write_bytes(prompts.framed(message))
-        return Contender(server, Target(server.port, method, body))
+        return Contender(server, Target(server.port, method, body, server.is_encrypted))
 
     def slice(self, contender: Contender, calls: int, log: Path | None = None) -> Sample:
         """Send calls to a contender and return what they cost; count those answered OK."""

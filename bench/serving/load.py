@@ -37,11 +37,12 @@ class Shot(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where to send what: a port, a method, and a file with the framed request."""
+    """Where to send what: a port, a method, a file with the framed request, by TLS or not."""
 
     port: int
     method: str
     body: Path
+    is_encrypted: bool = False
 
 
 class Load:
@@ -69,7 +70,7 @@ class Load:
             *(f"-w{FRAME_WINDOW_BITS}", f"-W{FRAME_WINDOW_BITS}"),
             *("-H", "content-type: application/grpc", "-H", "te: trailers"),
             *("-d", str(target.body), *([f"--log-file={log}"] if log else [])),
-            f"http://127.0.0.1:{target.port}{target.method}",
+            f"http{'s' * target.is_encrypted}://127.0.0.1:{target.port}{target.method}",
         ]
         text, used = self._run(command)
         rate = re.search(r"([\d.]+) req/s", text)

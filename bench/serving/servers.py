@@ -20,6 +20,7 @@ from bench import machine
 ROOT = Path(__file__).parents[2]
 HANDLED = re.compile(r"^grpc_server_handled_total\{(.*)\} (\S+)$", re.MULTILINE)
 PROMPTS = re.compile('grpc_method="(Predict|ModelInfer)')
+UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 
 
@@ -88,6 +89,11 @@ class Server:
         """The port of its calls."""
         raise NotImplementedError
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether its calls are encrypted."""
+        return False
+
     def ok_count(self) -> int:
         """Return how many prompts' calls it has answered OK since its start."""
         raise NotImplementedError
@@ -110,21 +116,31 @@ class Server:
 
     def call(self, method: str, message: bytes = b"") -> bytes:
         """Return the answer to one call of our own."""
-        options = [("grpc.max_send_message_length", -1)]
-        with grpc.insecure_channel(f"127.0.0.1:{self.port}", options=options) as channel:
+        with self._channel() as channel:
             stub: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
             return stub(message, timeout=60, wait_for_ready=True)
 
+    def _channel(self) -> grpc.Channel:
+        return grpc.insecure_channel(f"127.0.0.1:{self.port}", options=UNLIMITED)
+
 
 class Service(Server):
-    """`sonoba serve` on free ports; counts by its own /metrics."""
+    """`sonoba serve` on free ports; counts by its own /metrics.
+
+    With a pair (certificate, key) it speaks TLS.
+    """
 
     def __init__(
         self,
         cores: Collection[int],
         models: Models = NOTHING_MORE,
         flags: Sequence[str] = (),
+        pair: tuple[Path, Path] | None = None,
     ) -> None:
+        self._pair = pair
+        if pair is not None:
+            certificate, key = map(str, pair)
+            flags = [*flags, "--tls-cert-file", certificate, "--tls-key-file", key]
         own = ["--grpc-port", "0", "--metrics-port", "0", *models.flags()]
         super().__init__(["service.cli", "serve", *own, *flags], cores)
         self._ports = [self._port("predictions"), self._port("metrics")]
@@ -142,6 +158,11 @@ class Service(Server):
         return self._ports[0]
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether its calls are encrypted."""
+        return self._pair is not None
+
+    @property
     def metrics_port(self) -> int:
         """The port of its metrics and its page."""
         return self._ports[1]
@@ -155,6 +176,12 @@ class Service(Server):
             for labels, value in HANDLED.findall(text)
             if 'grpc_code="OK"' in labels and PROMPTS.search(labels)
         )
+
+    def _channel(self) -> grpc.Channel:
+        if self._pair is None:
+            return super()._channel()
+        trusted = grpc.ssl_channel_credentials(self._pair[0].read_bytes())
+        return grpc.secure_channel(f"127.0.0.1:{self.port}", trusted, options=UNLIMITED)
 
 
 class Echo(Server):
