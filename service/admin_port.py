@@ -10,9 +10,11 @@ import grpc
 
 from service.access import Access
 from service.administrators import Administrators
+from service.call_log import CallLog
 from service.counting import counted_unary
 from service.errors import Handler, answered
 from service.health import Health
+from service.pace import Pace
 from service.roles import OBSERVE, OPERATE
 from service.settings import Settings
 from service.tally import MethodTally
@@ -39,7 +41,7 @@ class AdminPort:
         count: Callable[[str], None],
         access: Access | None = None,
     ) -> None:
-        self._settings, self._count = settings, count
+        self._settings, self._count, self._pace = settings, count, Pace()
         self._access = access = access or Access(settings)
         self._administrators = Administrators(tokens, access.callers)
         self.tallies = {name: MethodTally("unary", service, name) for name in handlers}
@@ -55,7 +57,8 @@ class AdminPort:
     def _method(self, name: str, handler: Handler) -> "grpc.RpcMethodHandler[bytes, bytes]":
         seconds = self._settings.default_deadline_seconds
         admit = self._administrators.admit(OBSERVE if name in OBSERVED else OPERATE)
-        behaviour = answered(handler, seconds, self._count, admit)
+        told = CallLog("/".join(self.tallies[name].labels[1:]), pace=self._pace)
+        behaviour = answered(handler, seconds, self._count, admit, told)
         return grpc.unary_unary_rpc_method_handler(counted_unary(behaviour, self.tallies[name]))
 
     def start(self) -> int:
