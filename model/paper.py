@@ -11,6 +11,7 @@ from typing import NamedTuple, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from model.alone import Alone
 from model.answer import Answer, Caution, Mode, Solver, Warned, settled
 from model.estimator import Estimator
 from model.explain import Smoother, paper_smoother
@@ -27,7 +28,7 @@ Array = NDArray[np.float64]
 
 Weights: TypeAlias = Law | EmpiricalSums
 
-ROUNDING = (EXTRAPOLATION_SD * CONSTANT_SD) ** 2  # of a squared mean: no variation that counts
+NEAR_SD = 100.0  # of a mean from 0: within, sums that are not centred lose 4 of 16 digits
 LENGTHS_KEPT = 256  # callers choose lengths, so the memory of them is bounded
 LONGEST_KEPT = 4096  # examples, of which an array or two are kept
 
@@ -49,7 +50,32 @@ class _Length(NamedTuple):
 
     scaled: Array  # (d, d) Aᵀ over the number of terms in g: Aᵀ stands right of a row g
     average: Array  # (M,) 1/M
-    reach: Array  # (M,) weighs squared distances to (5 sd)², beyond which a query is far
+    alone: Alone
+
+
+def _alone(scaled: Array, average: Array) -> Alone:
+    """Return what answers a single prompt of which there is nothing to say.
+
+    Equivalent to `_from_rows` in as few array operations as there are, each of which costs more
+    than its arithmetic: nothing is centred but the labels, and one comparison settles that every
+    query lies well inside the examples' spread and that every mean is near 0 beside it.
+    """
+    M = len(average)
+    farthest = EXTRAPOLATION_SD**2 / (M - 1)  # of Σ (x - x̄)²: a squared distance, if any
+    reach = np.full(M, farthest)  # (M,)
+    offset = farthest * M * (1.0 + NEAR_SD**-2)
+    isfinite = math.isfinite
+
+    def answer(x: Array, y: Array, queries: Array) -> tuple[Array, Solver] | None:
+        mean, label_mean = average.dot(x), average.dot(y)  # (d,), ()
+        v = queries - mean  # (Q, d)
+        answers = v.dot((y - label_mean).dot(x).dot(scaled)) + label_mean  # (Q,)
+        inside = v * v + offset * mean * mean < reach.dot(x * x)  # (Q, d)
+        if 0 in inside.tobytes() or not isfinite(answers.dot(answers)):  # NaN is not inside
+            return None
+        return answers, Solver.K1
+
+    return answer
 
 
 class PaperModel:
@@ -117,9 +143,8 @@ class PaperModel:
         known = self._lengths.get(count)
         if known is None:
             average = np.full(count, 1.0 / count)  # (M,)
-            reach = EXTRAPOLATION_SD**2 * count / (count - 1) * average  # (M,)
             scaled = self._scaled(count)
-            known = _Length(scaled, average, reach)
+            known = _Length(scaled, average, _alone(scaled, average))
             if len(self._lengths) < LENGTHS_KEPT and count <= LONGEST_KEPT:
                 self._lengths[count] = known
         return known
@@ -138,10 +163,18 @@ class PaperModel:
             A = self._for(x.shape[1]).scaled.T * x.shape[1]  # (d, d)
             return _checked(block, predict(A, x, y, block.queries))
         if len(x) == 1:
-            answers = self._ordinary(x[0], y[0], block.queries[0])  # (Q,)
-            if answers is not None:
-                return Answer(answers[None], bytearray((Mode.PAPER,)), bytearray((Solver.K1,)))
+            found = self._for(x.shape[1]).alone(x[0], y[0], block.queries[0])
+            if found is not None:
+                return Answer(found[0][None], bytearray((Mode.PAPER,)), bytearray((found[1],)))
         return self._from_rows(block, x, y)
+
+    def alone(self, example_count: int, query_count: int) -> Alone | None:
+        """Return what answers single prompts of a length (`model.alone`); None of the literal."""
+        return self._for(example_count).alone if self.centred else None
+
+    def notes(self, example_count: int) -> Sequence[Warned]:
+        """Return what is to be said of every answer to prompts of a length: nothing."""
+        return ()
 
     def support(self, block: Block, wanted: Wanted) -> Supported:
         """Answer as `answer` does, and give what is wanted beside.
@@ -165,24 +198,8 @@ class PaperModel:
         terms = block.example_count - self.centred
         return paper_smoother(block, self.weights(terms), self.centred)
 
-    def _ordinary(self, x: Array, y: Array, queries: Array) -> Array | None:
-        """Return the answers (Q,) to a prompt of which there is nothing to say, else None.
-
-        Equivalent to `_from_rows` in as few array operations as there are: each costs more than
-        its arithmetic, and one comparison settles that every query lies well inside the examples'
-        spread and that this spread is more than rounding.
-        """
-        scaled, average, reach = self._for(len(y))
-        mean = average.dot(x)  # (d,)
-        u, v = x - mean, queries - mean  # (M, d), (Q, d)
-        label_mean = average.dot(y)
-        answers: Array = v.dot((y - label_mean).dot(u).dot(scaled)) + label_mean  # (Q,)
-        spread = reach.dot(u * u) - ROUNDING * (mean * mean)  # (d,)
-        inside = v * v < spread  # (Q, d)
-        return answers if 0 not in inside.tobytes() and _is_finite(answers) else None
-
     def _from_rows(self, block: Block, x: Array, y: Array) -> Answer:
-        scaled, average, _ = self._for(x.shape[1])
+        scaled, average, _alone = self._for(x.shape[1])
         labels = y[:, None]  # (B, 1, M)
         centre, label_mean = average @ x, labels @ average  # (B, d), (B, 1)
         u, v = x - centre[:, None], block.queries - centre[:, None]  # (B, M, d), (B, Q, d)

@@ -6,9 +6,12 @@ so what is kept is at any time a uniform random sample of all that came since th
 
 import random
 import threading
+from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
+
+from monitoring.ticks import Ticks
 
 Prompt = TypeVar("Prompt")
 
@@ -28,7 +31,10 @@ class Sampler(Generic[Prompt]):
         self._lock = threading.Lock()
         self._capacity = capacity
         self._kept: list[tuple[float, Prompt]] = []
-        self._line, self._came, self._left_out = 1.0, 0, 0
+        self.line, self._came, self._left_out = 1.0, 0, 0
+        self._passed = Ticks()
+        self.leave_out: Callable[[], object] = self._passed.tick
+        """Counts a prompt that came and drew a number not below `line`, without a lock."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -38,18 +44,24 @@ class Sampler(Generic[Prompt]):
         with self._lock:
             self._came += count
             if count == 1:  # the common case, without the cost of arrays
-                if (number := random.random()) < self._line:
+                if (number := random.random()) < self.line:
                     return [(0, number)]
                 self._left_out += 1
                 return []
             drawn_bytes = random.randbytes(8 * count)  # numpy.random would cost 5 MB of memory
             numbers = np.frombuffer(drawn_bytes, np.uint64) * 2.0**-64  # (count,) in [0, 1)
-            drawn = np.flatnonzero(numbers < self._line)  # (n,)
+            drawn = np.flatnonzero(numbers < self.line)  # (n,)
             if len(drawn) > self._capacity:  # the others would have to go
                 lowest = np.argpartition(numbers[drawn], self._capacity - 1)[: self._capacity]
                 drawn = np.sort(drawn[lowest])  # (capacity,)
             self._left_out += count - len(drawn)
         return list(zip(drawn.tolist(), numbers[drawn].tolist(), strict=True))
+
+    def keep(self, prompt: Prompt, number: float) -> None:
+        """Count and keep a prompt that came and drew a number below `line`."""
+        with self._lock:
+            self._came += 1
+        self.offer(prompt, number)
 
     def offer(self, prompt: Prompt, number: float) -> None:
         """Keep a prompt that was drawn with its number; another may have to go for it."""
@@ -62,14 +74,16 @@ class Sampler(Generic[Prompt]):
         self._kept.sort(key=lambda one: one[0])
         self._left_out += len(self._kept) - self._capacity
         del self._kept[self._capacity :]
-        self._line = self._kept[-1][0] if self._kept else 1.0
+        self.line = self._kept[-1][0] if self._kept else 1.0
 
     def take(self, capacity: int) -> Taken[Prompt]:
         """Return the sample and begin the next, of at most `capacity`."""
         with self._lock:
             if len(self._kept) > self._capacity:
                 self._shrink()
-            taken = Taken([prompt for _, prompt in self._kept], self._came, self._left_out)
-            self._kept, self._line, self._capacity = [], 1.0, capacity
+            passed = self._passed.take()
+            came, left_out = self._came + passed, self._left_out + passed
+            taken = Taken([prompt for _, prompt in self._kept], came, left_out)
+            self._kept, self.line, self._capacity = [], 1.0, capacity
             self._came, self._left_out = 0, 0
         return taken

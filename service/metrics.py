@@ -58,6 +58,7 @@ class ServiceCollector(Collector):
 
     def _prompt_families(self) -> Iterator[Metric]:
         tally = self._prompts
+        tally.settle()
         with tally.lock:
             prompts, queries = dict(tally.prompts), dict(tally.queries)
             solvers = dict(tally.solvers)
@@ -143,11 +144,14 @@ class ShadowCollector(Collector):
 
 
 def _pending_count(tally: MethodTally) -> int:
+    tally.settle()
     with tally.lock:
         return tally.started - sum(tally.handled.values())
 
 
 def _call_families(tallies: Sequence[MethodTally]) -> Iterator[Metric]:
+    for tally in tallies:
+        tally.settle()
     started: Values = {tally.labels: tally.started for tally in tallies}
     yield _counter("grpc_server_started", "Calls begun.", METHOD, started)
     received: Values = {tally.labels: tally.received for tally in tallies}

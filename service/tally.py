@@ -1,23 +1,26 @@
 """What is counted of calls and prompts: plain numbers, turned into metrics when Prometheus asks.
 
 A counter of the metrics library takes a lock and a dozen function calls for each increment, and one
-answer moves eight of them; here one lock guards all that one event moves.
+answer moves eight of them; here one lock guards all that one event moves. What every answered call
+moves takes not even that: it leaves a mark, and who reads adds the marks up (docs/adr/0021).
 """
 
 import threading
 import time
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import grpc
 
 from model.answer import Answer, Mode, Solver
+from monitoring.ticks import Ticks
 from service.trace_context import CURRENT
 
 RATIO_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+UNSETTLED_MAX = 1024  # calls whose seconds wait to be added up
 
 
 class MethodTally:
@@ -29,9 +32,31 @@ class MethodTally:
         self.started = 0
         self.received = 0
         self.sent = 0
+        self._entered, self._answered = Ticks(), deque[float]()
+        self.enter: Callable[[], object] = self._entered.tick
+        """Counts a unary call that begins, without a lock."""
         self.handled = dict.fromkeys(grpc.StatusCode, 0)
         self.seconds = 0.0
         self.buckets = [0] * (len(BUCKETS) + 1)  # calls by the first bound they do not exceed
+
+    def answer(self, seconds: float) -> None:
+        """Count a unary call that ends OK, without a lock."""
+        self._answered.append(seconds)
+        if len(self._answered) >= UNSETTLED_MAX:
+            self.settle()
+
+    def settle(self) -> None:
+        """Add up what was counted without a lock: who reads does this first."""
+        with self.lock:
+            for _ in range(len(self._answered)):
+                seconds = self._answered.popleft()
+                self.seconds += seconds
+                self.buckets[bisect_left(BUCKETS, seconds)] += 1
+                self.handled[grpc.StatusCode.OK] += 1
+                self.sent += 1
+            entered = self._entered.take()  # after the ends: none is counted before its beginning
+            self.started += entered
+            self.received += entered
 
     def begin(self, received: int) -> None:
         """Count a call that begins."""
@@ -70,6 +95,10 @@ class ExemplaryTally(MethodTally):
         super().__init__(kind, service, method)
         self.exemplars: list[Exemplar | None] = [None] * len(self.buckets)
 
+    def answer(self, seconds: float) -> None:
+        """Count a unary call that ends OK, and remember its trace."""
+        self.end(grpc.StatusCode.OK, seconds, 1)
+
     def end(self, code: grpc.StatusCode, seconds: float, sent: int) -> None:
         """Count a call that ends, and remember its trace."""
         super().end(code, seconds, sent)
@@ -100,6 +129,7 @@ class PromptTally:
         self.prompts: dict[tuple[str, int], int] = {}
         self.queries: dict[str, int] = {}
         self.solvers = {int(solver): 0 for solver in Solver}
+        self._ticks: dict[tuple[str, int, int], Ticks] = {}
         for model in models:
             self.admit(model)
 
@@ -109,6 +139,17 @@ class PromptTally:
             for mode in Mode:
                 self.prompts.setdefault((model, int(mode)), 0)
             self.queries.setdefault(model, 0)
+
+    def ticks(self, model: str, mode: int, solver: int) -> Callable[[], object]:
+        """Return what counts one answered prompt of one query, without a lock."""
+        with self.lock:
+            return self._ticks.setdefault((model, mode, solver), Ticks()).tick
+
+    def settle(self) -> None:
+        """Add up what was counted without a lock: who reads does this first."""
+        with self.lock:
+            for (model, mode, solver), ticks in self._ticks.items():
+                self._add(model, mode, solver, count := ticks.take(), count)
 
     def observe(self, model: str, answer: Answer, query_count: int) -> None:
         """Count a block of answers; refused prompts are not among them."""
@@ -121,9 +162,12 @@ class PromptTally:
 
     def _count(self, model: str, mode: int, solver: int, prompts: int, queries: int) -> None:
         with self.lock:
-            self.prompts[model, mode] += prompts
-            self.solvers[solver] += prompts
-            self.queries[model] += queries
+            self._add(model, mode, solver, prompts, queries)
+
+    def _add(self, model: str, mode: int, solver: int, prompts: int, queries: int) -> None:
+        self.prompts[model, mode] += prompts
+        self.solvers[solver] += prompts
+        self.queries[model] += queries
 
 
 class ShadowTally:

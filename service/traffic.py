@@ -28,6 +28,7 @@ def read(tallies: Sequence[MethodTally], seconds: float) -> Reading:
     """Return the calls answered so far; of a stream each message sent is one."""
     call_count, buckets = 0, [0] * (len(BUCKETS) + 1)
     for tally in tallies:
+        tally.settle()
         is_unary = tally.labels[0] == "unary"
         with tally.lock:
             call_count += sum(tally.handled.values()) if is_unary else tally.sent
