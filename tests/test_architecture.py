@@ -20,7 +20,7 @@ LIBRARIES = {  # beside the standard library; a folder not named here belongs to
         *("service", "model", "monitoring", "sonoba", "numpy", "pydantic", "prometheus_client"),
         *("grpc", "grpc_health", "grpc_reflection", "grpc_status", "google.protobuf", "google.rpc"),
         *("click", "rich", "duckdb", "matplotlib", "jinja2", "sklearn", "threadpoolctl"),
-        *("yaml", "fsspec", "opentelemetry"),
+        *("cryptography", "yaml", "fsspec", "opentelemetry"),
     },
     "client/sonoba": {"sonoba", "grpc", "google.protobuf"},
     "bench": None,  # measures from outside: anything but what ONLY_IN keeps for others
@@ -37,6 +37,7 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
         *("model/pretrain/", "service/cli.py", "service/training.py"),
         "service/reproduce_training.py",
     },
+    "cryptography": {"service/certificates.py"},
     "jinja2": {"service/reproduce_page.py", "service/report_page.py"},
     "yaml": {"service/business_rules.py", "bench/"},
     "fsspec": {"service/store_mirror.py"},
@@ -46,7 +47,7 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     "prometheus_client": {
         *("service/metrics.py", "service/metrics_port.py", "service/server.py"),
         *("service/reevaluator.py", "service/reevaluator_metrics.py", "service/swap_metrics.py"),
-        *("monitoring/exporter.py", "bench/"),
+        *("service/access_metrics.py", "monitoring/exporter.py", "bench/"),
     },
     "sonoba.v1": {"client/sonoba/", "bench/", *(f"service/{noun}.py" for noun in WIRE)},
     "sonoba": {  # the client's own classes
