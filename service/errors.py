@@ -134,10 +134,8 @@ def _details(refusal: Refusal) -> list[Message]:
         )
         return [failure]
     if code is grpc.StatusCode.NOT_FOUND:
-        kind = FOUND[refusal.reason]
-        details.append(
-            error_details_pb2.ResourceInfo(resource_type=kind, description=refusal.sentence)
-        )
+        of = FOUND[refusal.reason], refusal.sentence
+        details.append(error_details_pb2.ResourceInfo(resource_type=of[0], description=of[1]))
     if refusal.field:
         request = error_details_pb2.BadRequest()
         request.field_violations.add(field=refusal.field, description=refusal.sentence)
