@@ -1,0 +1,1 @@
+"""What is done to the service on purpose: damaged requests for minutes, mixed load for longer."""
