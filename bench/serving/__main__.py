@@ -25,6 +25,7 @@ from bench.serving import (
     latency,
     memory,
     peers,
+    scaling,
     start,
     watching,
 )
@@ -42,6 +43,7 @@ PARTS: tuple[Measurable, ...] = (
     watching.PART,
     peers.PART,
     encrypted.PART,
+    scaling.PART,
     kinds.PART,
     latency.PART,
     memory.PART,

@@ -1,17 +1,19 @@
 """One measurement after another: contenders take turns, and every call is accounted for."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from bench import machine
 from bench.serving import prompts
-from bench.serving.load import Load, Target
+from bench.serving.load import WARM_UP_SECONDS, Load, Target
 from bench.serving.prompts import KINDS, SHAPES, Shape
 from bench.serving.servers import Server
 from bench.spread import Spread
+
+FLOOD_CONNECTIONS = 64  # so many that the kernel shares them out evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,24 @@ class Lab:
             used / shot.calls * 1e6,
             used / shot.seconds,
             shot.generator_seconds / shot.seconds,
+        )
+
+    def flood(self, contender: Contender, cores: Sequence[int]) -> Sample:
+        """Load a contender from some cores for a slice's time; count what ended within it."""
+        server = contender.server
+        answered, used = server.ok_count(), server.cpu_seconds()
+        seconds = self.plan.slice_seconds
+        shot = self.load.flood(contender.target, seconds, cores, FLOOD_CONNECTIONS)
+        used = server.cpu_seconds() - used
+        answered = server.ok_count() - answered  # more than ended in time: with the warm-up's
+        self.sent += shot.calls
+        self.ok += min(shot.calls - shot.failed, answered)
+        whole = shot.seconds + WARM_UP_SECONDS
+        return Sample(
+            shot.rate,
+            used / max(answered, 1) * 1e6,
+            used / whole / len(cores),
+            shot.generator_seconds / whole / len(cores),
         )
 
     def in_turns(self, contenders: Mapping[str, Contender]) -> dict[str, list[Sample]]:

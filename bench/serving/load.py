@@ -9,11 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 CONNECTIONS = 8
 STREAMS = 8
+WARM_UP_SECONDS = 0.3
 FRAME_WINDOW_BITS = 24  # 16 MiB: no answer waits for flow control
 H2LOAD_MISSING = (
     "h2load is absent (Debian: nghttp2-client): a Python generator stands in. It takes as much "
@@ -65,19 +67,38 @@ class Load:
             log.unlink(missing_ok=True)  # h2load appends
         if self._h2load is None:
             return self._fire_python(target, calls, clients * streams, log)
-        command = [
-            *(self._h2load, f"-n{calls}", f"-c{clients}", f"-m{streams}", "-t1"),
-            *(f"-w{FRAME_WINDOW_BITS}", f"-W{FRAME_WINDOW_BITS}"),
+        logged = [f"--log-file={log}"] if log else []
+        asked = [f"-n{calls}", f"-c{clients}", f"-m{streams}", "-t1", *logged]
+        return self._summary(*self._run(self._command(target, asked), [self._core]))
+
+    def flood(self, target: Target, seconds: float, cores: Sequence[int], connections: int) -> Shot:
+        """Send from some cores for a time, two calls in flight a connection, after a warm-up.
+
+        What is counted ended in that time; what was in flight at its end is cut off.
+        """
+        if self._h2load is None:
+            raise RuntimeError(H2LOAD_MISSING)
+        asked = [
+            *(f"-D{seconds * 1e3:.0f}ms", f"--warm-up-time={WARM_UP_SECONDS * 1e3:.0f}ms"),
+            *(f"-c{connections}", "-m2", f"-t{len(cores)}"),
+        ]
+        return self._summary(*self._run(self._command(target, asked), cores))
+
+    def _command(self, target: Target, asked: Sequence[str]) -> list[str]:
+        return [
+            *(str(self._h2load), *asked, f"-w{FRAME_WINDOW_BITS}", f"-W{FRAME_WINDOW_BITS}"),
             *("-H", "content-type: application/grpc", "-H", "te: trailers"),
-            *("-d", str(target.body), *([f"--log-file={log}"] if log else [])),
+            *("-d", str(target.body)),
             f"http{'s' * target.is_encrypted}://127.0.0.1:{target.port}{target.method}",
         ]
-        text, used = self._run(command)
+
+    def _summary(self, text: str, used: float) -> Shot:
         rate = re.search(r"([\d.]+) req/s", text)
-        done = re.search(r"(\d+) succeeded", text)
+        done = re.search(r"(\d+) done, (\d+) succeeded", text)
         if rate is None or done is None:
             raise RuntimeError(f"expected h2load's summary, got {text[-300:]!r}")
-        return Shot(calls, calls / float(rate[1]), used, calls - int(done[1]))
+        calls, good = int(done[1]), int(done[2])
+        return Shot(calls, calls / float(rate[1]), used, calls - good)
 
     def _fire_python(self, target: Target, calls: int, in_flight: int, log: Path | None) -> Shot:
         address = f"127.0.0.1:{target.port}"
@@ -85,15 +106,15 @@ class Load:
             *(sys.executable, "-m", "bench.serving.generator", address, target.method),
             *(str(target.body), str(calls), str(in_flight), *([str(log)] if log else [])),
         ]
-        text, used = self._run(command)
+        text, used = self._run(command, [self._core])
         seconds, failed = text.split()
         return Shot(calls, float(seconds), used, int(failed))
 
-    def _run(self, command: list[str]) -> tuple[str, float]:
-        """Run a command on the generator's core; return what it printed and its CPU seconds."""
+    def _run(self, command: list[str], cores: Sequence[int]) -> tuple[str, float]:
+        """Run a command on some cores; return what it printed and its CPU seconds."""
         before = os.times()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            os.sched_setaffinity(process.pid, {self._core})
+            os.sched_setaffinity(process.pid, cores)
             text, _ = process.communicate(timeout=600)
         if process.returncode:
             raise RuntimeError(f"{Path(command[0]).name} ended with {process.returncode}")

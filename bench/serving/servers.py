@@ -99,12 +99,14 @@ class Server:
         raise NotImplementedError
 
     def cpu_seconds(self) -> float:
-        """Return the processor time it has used."""
-        return machine.cpu_seconds(self._process.pid)
+        """Return the processor time it has used, with that of the workers it runs."""
+        pids = [self._process.pid, *machine.children(self._process.pid)]
+        return sum(map(machine.cpu_seconds, pids))
 
     def memory_mb(self, field: str = "VmRSS") -> float:
-        """Return its resident memory."""
-        return machine.memory_mb(self._process.pid, field)
+        """Return its resident memory; of several workers, the largest one's."""
+        workers = machine.children(self._process.pid) or [self._process.pid]
+        return max(machine.memory_mb(pid, field) for pid in workers)
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -127,7 +129,7 @@ class Server:
 class Service(Server):
     """`sonoba serve` on free ports; counts by its own /metrics.
 
-    With a pair (certificate, key) it speaks TLS.
+    With a pair (certificate, key) it speaks TLS; several workers keep to a core each.
     """
 
     def __init__(
@@ -136,14 +138,19 @@ class Service(Server):
         models: Models = NOTHING_MORE,
         flags: Sequence[str] = (),
         pair: tuple[Path, Path] | None = None,
+        workers: int = 1,
     ) -> None:
         self._pair = pair
+        self._worker_count = workers if workers > 1 else 0
+        if workers > 1:
+            flags = [*flags, "--workers", str(workers), "--pin", "on"]
         if pair is not None:
             certificate, key = map(str, pair)
             flags = [*flags, "--tls-cert-file", certificate, "--tls-key-file", key]
         own = ["--grpc-port", "0", "--metrics-port", "0", *models.flags()]
         super().__init__(["service.cli", "serve", *own, *flags], cores)
         self._ports = [self._port("predictions"), self._port("metrics")]
+        self._worker_ports = [self._port("worker") for _ in range(self._worker_count)]
 
     def _port(self, caption: str) -> int:
         while True:
@@ -168,14 +175,12 @@ class Service(Server):
         return self._ports[1]
 
     def ok_count(self) -> int:
-        """Return the calls with prompts that ended OK, by /metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as page:
-            text = page.read().decode()
-        return sum(
-            int(float(value))
-            for labels, value in HANDLED.findall(text)
-            if 'grpc_code="OK"' in labels and PROMPTS.search(labels)
-        )
+        """Return the calls with prompts that ended OK, by /metrics of every process."""
+        return sum(self.ok_counts())
+
+    def ok_counts(self) -> list[int]:
+        """Return the same of every process that answers."""
+        return [_ok_count(port) for port in self._worker_ports or [self.metrics_port]]
 
     def _channel(self) -> grpc.Channel:
         if self._pair is None:
@@ -199,3 +204,13 @@ class Echo(Server):
     def ok_count(self) -> int:
         """Return how many calls it has answered."""
         return int(self.call("/bench.Echo/Count"))
+
+
+def _ok_count(metrics_port: int) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as page:
+        text = page.read().decode()
+    return sum(
+        int(float(value))
+        for labels, value in HANDLED.findall(text)
+        if 'grpc_code="OK"' in labels and PROMPTS.search(labels)
+    )
