@@ -1,6 +1,7 @@
 """Client of sonoba: in-context predictions over gRPC."""
 
 import sonoba.aio as aio
+from sonoba._transport import Tls
 from sonoba.client import Client
 from sonoba.errors import (
     DeadlineExceeded,
@@ -37,6 +38,7 @@ __all__ = [
     "ShiftScore",
     "SonobaError",
     "Summary",
+    "Tls",
     "Unavailable",
     "Warning",
     "aio",

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sonoba._transport import TOKEN_HEADER, Bearer
 from sonoba.errors import Overloaded, SonobaError, Unavailable
 from sonoba.prediction import Model
 
@@ -58,11 +59,13 @@ class Defaults:
     model: str
     model_version: str
     tenant: str = ""
+    bearer: Bearer | None = None
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What goes with every call: for whom it is, where that was said."""
-        return ((TENANT_HEADER, self.tenant),) if self.tenant else ()
+        """What goes with every call: for whom it is, and the token, where they were given."""
+        tenant = ((TENANT_HEADER, self.tenant),) if self.tenant else ()
+        return (*tenant, (TOKEN_HEADER, self.bearer.header())) if self.bearer else tenant
 
     def route(self, model: str | None, model_version: str | None) -> Route:
         """Return the model asked for; our version belongs to our model only."""

@@ -1,78 +1,30 @@
 """The client for asyncio: the methods of `sonoba.Client`, awaited."""
 
 import asyncio
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from functools import partial
-from typing import Literal, Self, TypeVar, overload
-
-import grpc
-from google.protobuf.message import Message
+from typing import Literal, overload
 
 from sonoba import _replies
+from sonoba._aio_connection import Connection
 from sonoba._aio_stream import Call, Conversation, each, predictions
-from sonoba._calls import (
-    CHANNEL_OPTIONS,
-    Deadline,
-    Defaults,
-    ModelCache,
-    Route,
-    retry_pause,
-    seconds_left,
-)
+from sonoba._calls import Deadline, Route, seconds_left
 from sonoba._examples import encode_examples
 from sonoba._requests import batch_request, predict_request, summarize_request
-from sonoba._status import call_error
 from sonoba._wire import Values
 from sonoba.batch import CALLS_IN_FLIGHT, Answer, Encoded, Job, Work, encode_or_error
-from sonoba.errors import SchemaMismatch, SonobaError
+from sonoba.errors import SonobaError
 from sonoba.prediction import Model, Prediction
 from sonoba.prompt import EncodedPrompt, Prompt, encode_prompt
 from sonoba.summary import Summary
 from sonoba.v1 import predictor_pb2 as pb
-from sonoba.v1.predictor_pb2_grpc import PredictorStub
-
-Response = TypeVar("Response")
 
 
-class Client:
+class Client(Connection):
     """A connection to a sonoba server, for any number of tasks of one event loop.
 
     Everything is as with `sonoba.Client`, whose methods say more.
     """
-
-    def __init__(
-        self,
-        target: str = "127.0.0.1:50051",
-        *,
-        timeout: float = 5.0,
-        model: str = "",
-        model_version: str = "",
-        tenant: str = "",
-    ) -> None:
-        self._defaults = Defaults(timeout, model, model_version, tenant)
-        self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
-        self._stub = PredictorStub(self._channel)  # type: ignore[no-untyped-call]  # generated
-        self._models = ModelCache()
-
-    async def __aenter__(self) -> Self:
-        """Return the client; leaving closes it."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the connection."""
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connection; calls under way fail as Unavailable."""
-        await self._channel.close()
 
     async def predict(
         self,
@@ -270,28 +222,6 @@ class Client:
             return call
 
         return Conversation(prompts, route, open_call, remaining).answers()
-
-    async def _call(
-        self,
-        rpc: Callable[..., Awaitable[Response]],
-        request: Message,
-        deadline: Deadline,
-        is_retry: bool = False,
-    ) -> Response:
-        """Call, and once more if an overloaded server says when and the deadline lets us."""
-        try:
-            return await rpc(
-                request, timeout=deadline.remaining(), metadata=self._defaults.metadata
-            )
-        except grpc.RpcError as failure:
-            error = call_error(failure)
-            if isinstance(error, SchemaMismatch):
-                self._models.clear()
-            pause = None if is_retry else retry_pause(error, deadline.remaining())
-            if pause is None:
-                raise error from failure
-        await asyncio.sleep(pause)
-        return await self._call(rpc, request, deadline, is_retry=True)
 
 
 async def _encoded(prompts: Iterable[Prompt] | AsyncIterable[Prompt]) -> AsyncIterator[Encoded]:

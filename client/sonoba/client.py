@@ -1,41 +1,26 @@
 """The synchronous client."""
 
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Literal, Self, TypeVar, overload
-
-import grpc
-from google.protobuf.message import Message
+from typing import Literal, overload
 
 from sonoba import _replies
-from sonoba._calls import (
-    CHANNEL_OPTIONS,
-    Deadline,
-    Defaults,
-    ModelCache,
-    Route,
-    retry_pause,
-    seconds_left,
-)
+from sonoba._calls import Deadline, Route, seconds_left
+from sonoba._connection import Connection
 from sonoba._examples import encode_examples
 from sonoba._requests import batch_request, predict_request, summarize_request
-from sonoba._status import call_error
 from sonoba._stream import Call, Conversation, predictions
 from sonoba._wire import Values
 from sonoba.batch import CALLS_IN_FLIGHT, Answer, Encoded, Job, Work, encode_or_error
-from sonoba.errors import SchemaMismatch, SonobaError
+from sonoba.errors import SonobaError
 from sonoba.prediction import Model, Prediction
 from sonoba.prompt import EncodedPrompt, Prompt, encode_prompt
 from sonoba.summary import Summary
 from sonoba.v1 import predictor_pb2 as pb
-from sonoba.v1.predictor_pb2_grpc import PredictorStub
-
-Response = TypeVar("Response")
 
 
-class Client:
+class Client(Connection):
     """A connection to a sonoba server, for any number of threads.
 
     `timeout` seconds, `model` and `model_version` hold for calls that do not say otherwise; a model
@@ -43,36 +28,14 @@ class Client:
     they are: 1 to 64 of A-Z a-z 0-9 . _ -, told to the server with every call. Connecting waits
     for the first call. Every failed call raises a `SonobaError`.
 
+    `token` proves who calls: the token itself, a `Path` whose first line it is, read again when it
+    changes, or what returns one. `tls` is a file of the server's authorities, `Tls`, or True for
+    the authorities that gRPC brings; False sends even a token unencrypted.
+
     >>> with Client("127.0.0.1:50051") as client:  # doctest: +SKIP
     ...     client.predict([[1], [2], [3], [4], [5]], [2, 4, 6, 8, 10], [[6]]).values
     array([11.94...])
     """
-
-    def __init__(
-        self,
-        target: str = "127.0.0.1:50051",
-        *,
-        timeout: float = 5.0,
-        model: str = "",
-        model_version: str = "",
-        tenant: str = "",
-    ) -> None:
-        self._defaults = Defaults(timeout, model, model_version, tenant)
-        self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
-        self._stub = PredictorStub(self._channel)  # type: ignore[no-untyped-call]  # generated
-        self._models = ModelCache()
-
-    def __enter__(self) -> Self:
-        """Return the client; leaving closes it."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the connection."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection; calls under way fail as Unavailable."""
-        self._channel.close()
 
     def predict(
         self,
@@ -278,23 +241,3 @@ class Client:
             return call
 
         return Conversation(prompts, route, open_call, remaining).answers()
-
-    def _call(
-        self,
-        rpc: Callable[..., Response],
-        request: Message,
-        deadline: Deadline,
-        is_retry: bool = False,
-    ) -> Response:
-        """Call, and once more if an overloaded server says when and the deadline lets us."""
-        try:
-            return rpc(request, timeout=deadline.remaining(), metadata=self._defaults.metadata)
-        except grpc.RpcError as failure:
-            error = call_error(failure)
-            if isinstance(error, SchemaMismatch):
-                self._models.clear()
-            pause = None if is_retry else retry_pause(error, deadline.remaining())
-            if pause is None:
-                raise error from failure
-        time.sleep(pause)
-        return self._call(rpc, request, deadline, is_retry=True)

@@ -7,7 +7,7 @@ import sonoba
 
 PUBLIC = {
     *("Client", "aio", "Prompt", "Summary", "Prediction", "Warning", "Model", "Column"),
-    *("Interval", "Explanation", "ShiftScore"),
+    *("Interval", "Explanation", "ShiftScore", "Tls"),
     *("SonobaError", "InvalidPrompt", "SchemaMismatch", "NotFound", "Overloaded"),
     *("DeadlineExceeded", "Unavailable", "PermissionDenied", "ServerError"),
 }
