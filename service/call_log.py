@@ -68,11 +68,14 @@ class CallLog:
             self._write(logging.INFO, "call", "OK", call, wire, context, seconds)
 
     def refused(
-        self, call: Call, wire: bytes, context: Asked | None, reason: str, code: str
+        self, call: Call | None, wire: bytes, context: Asked | None, reason: str, code: str
     ) -> None:
-        """Log a refusal; a bug with the place of the exception that is being handled."""
+        """Log a refusal; a bug with the place of the exception that is being handled.
+
+        A call that was refused at arrival is none yet (None).
+        """
         if self._pace.lets(reason):
-            seconds = time.monotonic() - call.begun
+            seconds = 0.0 if call is None else time.monotonic() - call.begun
             self._write(LEVELS.get(code, logging.INFO), reason, code, call, wire, context, seconds)
 
     def _write(
@@ -80,29 +83,28 @@ class CallLog:
         level: int,
         what: str,
         code: str,
-        call: Call,
+        call: Call | None,
         wire: bytes,
         context: Asked | None,
         seconds: float,
     ) -> None:
         """Write one line; `what` is a reason in capitals or an event."""
-        is_refusal, is_bug = what.isupper(), what == "INTERNAL"
+        reason, is_bug = what if what.isupper() else "", what == "INTERNAL"
         asked, shape = claimed(self._method, wire)
         told = {
-            "event": ("bug" if is_bug else "refused") if is_refusal else what,
-            "request_id": call.request_id,
+            "event": what if not reason else "bug" if is_bug else "refused",
             "trace_id": trace_id_of(context) if context is not None else "",
             "method": self._method,
             "code": code,
-            "reason": what if is_refusal else "",
+            "reason": reason,
             "model": self._known(asked) if asked is not None else "",
-            "tenant": call.caller if self._wanted.names_tenants else "",
             "shape": shape,
             "duration_seconds": round(seconds, 6),
         }
-        sentence = (
-            f"bug in {self._method}, request {call.request_id}"
-            if is_bug
-            else (f"{self._method}: {what if is_refusal else what + ' call'}")
-        )
+        if call is not None:
+            told["request_id"] = call.request_id
+            told["tenant"] = call.caller if self._wanted.names_tenants else ""
+        sentence = f"{self._method}: {reason or what + ' call'}"
+        if is_bug and call is not None:
+            sentence = f"bug in {self._method}, request {call.request_id}"
         log.log(level, "%s", sentence, exc_info=is_bug, extra=told)

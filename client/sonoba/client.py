@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Literal, overload
 
@@ -111,8 +112,10 @@ class Client(Connection):
             work.fail(error)
             return work.answers()
         run = partial(self._run, route=route, deadline=deadline)
+        ours = (copy_context().run for _ in jobs)  # or a caller's trace ends at the pool
         with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
-            for job, answers in zip(jobs, pool.map(run, jobs), strict=True):
+            each = pool.map(lambda enter, job: enter(run, job), ours, jobs)
+            for job, answers in zip(jobs, each, strict=True):
                 work.settle(job, answers)
         return work.answers()
 

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextvars import ContextVar
 
 import grpc
 import numpy as np
@@ -21,6 +22,7 @@ from service.settings import Settings
 from service.slot import Slots
 from service.telemetry import Telemetry
 from service.tracing import FLUSH_SECONDS, is_wanted, open_tracing
+from sonoba import Client, Prompt
 from sonoba._details import read
 from sonoba.v1 import predictor_pb2 as pb
 from tests.service.asking import asking
@@ -329,3 +331,36 @@ def test_a_collector_that_is_not_there_stops_no_call_and_no_end(monkeypatch, cap
         server.stop(0.0)
 
     assert time.monotonic() - begun < FLUSH_SECONDS + 3
+
+
+OURS = ContextVar("ours")
+
+
+class Propagation(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
+    """Sends the trace of whoever calls, as OpenTelemetry's instrumentation of gRPC does."""
+
+    def intercept_unary_unary(self, going_on, details, request):
+        return going_on(details._replace(metadata=[*(details.metadata or ()), OURS.get()]), request)
+
+    intercept_stream_stream = intercept_unary_unary
+
+
+def test_the_trace_of_whoever_uses_the_client_goes_with_every_call(traced, collector, monkeypatch):
+    """Instrumentations put themselves into `grpc.insecure_channel`; threads must not lose them."""
+    plain = grpc.insecure_channel
+
+    def instrumented(*arguments, **more):
+        return grpc.intercept_channel(plain(*arguments, **more), Propagation())
+
+    monkeypatch.setattr(grpc, "insecure_channel", instrumented)
+    trace_id, (metadatum,) = from_caller(11)
+    OURS.set(metadatum)
+    with Client(traced.listening["predictions"]) as client:
+        client.predict(X, Y, X[:1])
+        client.predict_many([Prompt(X, Y, X[:1])] * 8)
+        list(client.stream([Prompt(X, Y, X[:1])] * 2))
+
+    spans = collector.spans_of(trace_id, 4)
+    names = {span.name.removeprefix(METHOD) for span in spans}
+    assert names == {"Predict", "GetModel", "PredictBatch", "PredictStream"}
+    assert {span.parent_span_id.hex() for span in spans} == {PARENT}
