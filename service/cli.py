@@ -1,18 +1,21 @@
 """`sonoba`: the command line, and the only reader of the environment."""
 
-import ipaddress
-import logging
 import os
-import shutil
 import signal
-import socket
 import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from service import __version__
+from service.announced import (
+    addresses,
+    log_start,
+    one_server,
+    reevaluator_lines,
+    several_workers,
+)
 from service.audit_command import audit
 from service.caller import caller
 from service.demo import demo
@@ -20,17 +23,21 @@ from service.doctor import doctor
 from service.evaluate_command import evaluate
 from service.logs import configure
 from service.models_command import models
+from service.pinning import core_of, keep_to
 from service.predict import predict
 from service.pretrain import pretrain
 from service.reproduce import reproduce
 from service.rules_command import rules
-from service.settings import Settings, SettingsError
+from service.settings import PREFIX, Settings, SettingsError
 from service.template_command import template
 from service.tenants_command import tenants
 from service.training import pretrain_foundation
+from service.worker_line import Failed, Started, end_with_supervisor, line_of
+
+if TYPE_CHECKING:
+    from service.server import Server
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-EXAMPLES = Path(__file__).with_name("demo_data")
 
 
 @click.group(
@@ -73,26 +80,39 @@ def serve(**flags: str | None) -> None:
     be set by its SONOBA_ variable; a flag wins.
     """
     _prepare()
-    from model.checkpoint import ArtifactError
-    from service.server import Server  # after the line above, which it reads
-    from service.start_error import StartError
-    from service.tracing import open_tracing
-
-    try:
-        settings = Settings.from_environ(os.environ, **flags)
-        form = configure(settings.log_format, settings.log_level)
-        server = Server(settings, open_tracing(os.environ))
-        server.start()
-    except (SettingsError, StartError, ArtifactError) as error:
-        raise click.ClickException(str(error)) from None
+    given = {f"{PREFIX}{name.upper()}": flag for name, flag in flags.items() if flag is not None}
+    environ = {**os.environ, **given}
+    settings = _settings(environ)
+    form = configure(settings.log_format, settings.log_level)
+    if settings.workers > 1:
+        raise SystemExit(_supervise(settings, environ, form))
+    server = _started(settings)
     admin = f"{settings.admin_host}:{server.admin_port}" if server.admin_port else ""
     ports = server.grpc_port, server.metrics_port
     if form == "json":
-        _log_start(f"serves {server.described}", _listening(settings.host, *ports, admin))
+        log_start(f"serves {server.described}", addresses(settings.host, *ports, admin))
     if settings.log_format != "json":
-        _announce(settings.host, *ports, admin, server.described)
-    received = _wait_for_stop()
-    server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
+        _print(one_server(settings.host, *ports, admin, server.described))
+    _serve_until_stop(server, settings)
+
+
+@cli.command(hidden=True)
+@click.option("--number", type=click.IntRange(0), required=True)
+def worker(number: int) -> None:
+    """Serve as one of several processes; `sonoba serve --workers` starts these."""
+    _prepare()
+    settings = _settings(os.environ)
+    configure(settings.log_format, settings.log_level, str(number))
+    keep_to(core_of(settings.pin, number, settings.workers))
+    end_with_supervisor(settings.drain_seconds)
+    try:
+        server = _started(settings)
+    except click.ClickException as error:
+        _print([line_of(Failed(error.message))])
+        raise SystemExit(1) from None
+    ports = server.grpc_port, server.metrics_port, server.admin_port
+    _print([line_of(Started(*ports, server.described))])
+    _serve_until_stop(server, settings)
 
 
 @cli.command()
@@ -122,11 +142,64 @@ def reevaluator(**flags: str | None) -> None:
         "metrics": f"http://{settings.host}:{process.metrics_port}/metrics",
     }
     if form == "json":
-        _log_start(f"re-evaluates the models of {settings.store}", listening)
+        log_start(f"re-evaluates the models of {settings.store}", listening)
     if settings.log_format != "json":
-        _announce_reevaluator(settings, listening)
+        _print(reevaluator_lines(settings, listening))
     _wait_for_stop()
     process.stop()
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    try:
+        return Settings.from_environ(environ)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _started(settings: Settings) -> "Server":
+    """Return a server that answers."""
+    from model.checkpoint import ArtifactError
+    from service.server import Server  # after `_prepare`, which says what it reads
+    from service.start_error import StartError
+    from service.tracing import open_tracing
+
+    try:
+        server = Server(settings, open_tracing(os.environ))
+        server.start()
+    except (StartError, ArtifactError) as error:
+        raise click.ClickException(str(error)) from None
+    return server
+
+
+def _serve_until_stop(server: "Server", settings: Settings) -> None:
+    received = _wait_for_stop()
+    server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
+
+
+def _supervise(settings: Settings, environ: Mapping[str, str], form: str) -> int:
+    """Run several workers until told to stop; return the exit status."""
+    from service.start_error import StartError
+    from service.supervisor import Supervisor
+
+    supervisor = Supervisor(settings, environ)
+    try:
+        if not supervisor.start():
+            return 0
+    except StartError as error:
+        raise click.ClickException(str(error)) from None
+    ports = supervisor.workers.grpc_port, supervisor.metrics_port
+    standings = supervisor.workers.standings
+    if form == "json":
+        log_start(f"serves {standings[0].described}", addresses(settings.host, *ports))
+    if settings.log_format != "json":
+        _print(several_workers(settings.host, *ports, settings.admin_host, standings))
+    return supervisor.run()
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+    sys.stdout.flush()
 
 
 def _prepare() -> None:
@@ -143,56 +216,6 @@ def _wait_for_stop() -> int:
         signal.signal(number, lambda *_: os._exit(130))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     return received
-
-
-def _announce(host: str, grpc_port: int, metrics_port: int, admin: str, models: str) -> None:
-    """Print where the server is and a line that calls it."""
-    program = "sonoba" if shutil.which("sonoba") else os.path.relpath(sys.argv[0])
-    if program.endswith(".py"):
-        program = f"{os.path.relpath(sys.executable)} -m service.cli"
-    data = os.path.relpath(EXAMPLES)
-    click.echo(f"sonoba {__version__} serves {models}")
-    click.echo(f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection)")
-    click.echo(f"  status page  http://{host}:{metrics_port}/")
-    click.echo(f"  metrics      http://{host}:{metrics_port}/metrics")
-    if admin:
-        click.echo(f"  admin        {admin}  (gRPC, with the token)")
-    if not _is_loopback(host):
-        click.echo("WARNING: anyone who reaches this host may call it, and nothing is encrypted")
-    if admin and not _is_loopback(admin.rpartition(":")[0]):
-        click.echo("WARNING: the token of the admin port travels unencrypted")
-    click.echo("try it from another terminal:")
-    click.echo(
-        f"  {program} predict --context {data}/context.csv --target log_bikers "
-        f"--query {data}/query.csv --address {host}:{grpc_port}"
-    )
-    sys.stdout.flush()
-
-
-def _announce_reevaluator(settings: Settings, listening: dict[str, str]) -> None:
-    """Print where the re-evaluator is."""
-    click.echo(f"sonoba {__version__} re-evaluates the models of {settings.store}")
-    for name, address in listening.items():
-        more = "  (gRPC, with the token)" if name == "operations" else ""
-        click.echo(f"  {name:<13}{address}{more}")
-    if not _is_loopback(settings.admin_host):
-        click.echo("WARNING: both tokens travel unencrypted")
-    sys.stdout.flush()
-
-
-def _listening(host: str, grpc_port: int, metrics_port: int, admin: str) -> dict[str, str]:
-    """Return the addresses of a server by what is there."""
-    found = {"predictions": f"{host}:{grpc_port}", "metrics": f"http://{host}:{metrics_port}"}
-    return found | ({"admin": admin} if admin else {})
-
-
-def _log_start(what: str, listening: dict[str, str]) -> None:
-    more = {"event": "start", "version": __version__, "listening": listening}
-    logging.getLogger("sonoba").info("sonoba %s %s", __version__, what, extra=more)
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(socket.getaddrinfo(host, None)[0][4][0]).is_loopback
 
 
 def main() -> None:

@@ -46,12 +46,17 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
     "threadpoolctl": {"service/boosting.py", "bench/"},
     "prometheus_client": {
         *("service/metrics.py", "service/metrics_port.py", "service/server.py"),
+        "service/worker_metrics.py",
         *("service/reevaluator.py", "service/reevaluator_metrics.py", "service/swap_metrics.py"),
+        "service/overload_metrics.py",
         *("service/access_metrics.py", "monitoring/exporter.py", "bench/"),
     },
     "sonoba.v1": {"client/sonoba/", "bench/", *(f"service/{noun}.py" for noun in WIRE)},
     "sonoba": {  # the client's own classes
         *("client/sonoba/", "bench/", "service/cli.py", "service/predict.py"),
+        *("service/channels.py", "service/channel_options.py", "service/reevaluator.py"),
+        *("service/replicas.py", "service/operations_client.py", "service/evaluate_command.py"),
+        "service/tenants_command.py",
         *("service/demo.py", "service/doctor.py"),
     },
     "environ": {"service/cli.py", "bench/"},
