@@ -50,7 +50,8 @@ class Bodies:
     def stop(self) -> None:
         """Stop looking."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def read(
         self, requests: Iterator[bytes], context: grpc.ServicerContext, is_large: bool

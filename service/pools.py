@@ -247,7 +247,7 @@ class Inline(futures.ThreadPoolExecutor):
 
 
 class Pools:
-    """One pool each for predictions, streams and administration (health)."""
+    """One pool each for predictions, streams, administration (health) and the contract."""
 
     def __init__(self, threads: int, max_streams: int) -> None:
         def pool(size: int, name: str) -> futures.ThreadPoolExecutor:
@@ -256,11 +256,12 @@ class Pools:
         self.predict = FairPool(threads, "sonoba-predict")
         self.streams = pool(max_streams + 1, "stream")  # one more, to refuse
         self.admin = pool(2, "admin")
+        self.contract = pool(2, "contract")
         self.inline = Inline()
 
     def shut_down(self) -> None:
         """Let go of every thread; what still runs is finished by its own."""
-        for pool in (self.predict, self.streams, self.admin):
+        for pool in (self.predict, self.streams, self.admin, self.contract):
             pool.shutdown(wait=False, cancel_futures=True)
 
 

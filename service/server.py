@@ -4,9 +4,7 @@ import gc
 import logging
 import threading
 
-import grpc
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -18,9 +16,8 @@ from service.access_metrics import AccessCollector
 from service.admin_port import AdminPort
 from service.background import Background
 from service.core import Predictor
-from service.counting import counted_stream, counted_unary
 from service.door import Door
-from service.errors import STATUS, Admit, Handler, answered
+from service.errors import STATUS
 from service.health import READINESS, Health
 from service.health_port import HealthPort
 from service.installed import Installed
@@ -30,7 +27,7 @@ from service.metrics_port import MetricsPort
 from service.monitors import Monitors, watched
 from service.oip import SpokenFor
 from service.oip_repository import Repository
-from service.pools import Pools, on_pool
+from service.public_port import PublicPort
 from service.replica import SERVICE as REPLICA
 from service.replica import Replica
 from service.reservoir import reservoir_of
@@ -40,13 +37,13 @@ from service.slot import Served, Slots
 from service.start_error import StartError
 from service.status import Status
 from service.store_watch import StoreWatch
+from service.straight import Samples
 from service.stream import Streams
 from service.swap_metrics import SwapCollector, SwapTally
 from service.tally import MethodTally, PromptTally, RejectionTally
 from service.telemetry import Telemetry
 from service.tokens import Tokens
 from service.tracing import Tracing
-from service.transport import server_options
 from service.validate import Limits
 
 log = logging.getLogger("sonoba")
@@ -83,9 +80,8 @@ class Server:
         self._open, self._watch = oip_port.tallies(self._telemetry.tally), self._looking(first)
         self._register([*tallies.values(), *self._open.values()], swaps)
         self._streams = self._streaming()
-        self._pools = Pools(settings.threads, settings.max_streams)
-        self._grpc = self._build(self._predictor, tallies)
-        self._health = Health(self._grpc, self._pools.admin)
+        self._port = self._build(self._predictor, tallies)
+        self._health = Health(self._port.grpc, self._port.pools.admin)
         self._probes = HealthPort(settings, self._health)
         self._background = self._threads()
         self._metrics: MetricsPort | None = None
@@ -124,7 +120,14 @@ class Server:
             self._telemetry.watch(self._monitors.watching.offer),
             self._status.is_harmed,
             None if self._reservoir is None else self._reservoir.offer,
+            self._samples(),
         )
+
+    def _samples(self) -> Samples | None:
+        """Return who samples prompts; None where somebody, a trace or a reservoir, sees all."""
+        if self._telemetry.traces or self._reservoir is not None:
+            return None
+        return Samples(self._prompts, self._shadow, self._monitors.watching)
 
     def _streaming(self) -> Streams:
         """Return what answers streams."""
@@ -168,7 +171,8 @@ class Server:
 
     def _threads(self) -> list[Background]:
         """Return what works beside the calls."""
-        found: list[Background] = [self._shadow, self._monitors.watching, self._status.trend]
+        found: list[Background] = [self._port.bodies, self._shadow, self._monitors.watching]
+        found.append(self._status.trend)
         found += [self._door.access.watch, self._probes]
         if self._reservoir is not None:
             found.append(self._reservoir)
@@ -186,38 +190,17 @@ class Server:
             keep_seconds=self._settings.monitor_hold_seconds,
         )
 
-    def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> grpc.Server:
-        server = grpc.server(self._pools.predict, options=server_options(self._settings))
-        telemetry, seconds = self._telemetry, self._settings.default_deadline_seconds
-        count = telemetry.count(self._rejections.count)
-
-        def served(
-            path: str, method: Handler, tally: MethodTally, admit: Admit | None
-        ) -> "grpc.RpcMethodHandler[bytes, bytes]":
-            behaviour = answered(method, seconds, count, admit, telemetry.log_of(path))
-            counted = telemetry.unary(counted_unary(behaviour, tally), path)
-            return grpc.unary_unary_rpc_method_handler(counted)
-
-        handlers = {
-            name: served(
-                f"{SERVICE}/{name}",
-                method.__get__(predictor),
-                tallies[name],
-                self._door.admit(name),
-            )
-            for name, method in UNARY.items()
-        }
-        counted = counted_stream(self._streams.predict_stream, tallies[STREAM])
-        counted = telemetry.stream(counted, f"{SERVICE}/{STREAM}")
-        stream = on_pool(self._pools.streams, counted)
-        handlers[STREAM] = grpc.stream_stream_rpc_method_handler(stream)
-        ours = grpc.method_handlers_generic_handler(SERVICE, handlers)
-        spoken = oip_port.handler(self._spoken_for(), served, self._open, self._door.admit)
-        server.add_generic_rpc_handlers((ours, spoken))
+    def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> PublicPort:
+        """Return the port of predictions with its methods."""
+        port = PublicPort(self._settings, self._door, self._telemetry, self._rejections)
+        for name, method in UNARY.items():
+            port.unary(SERVICE, name, method.__get__(predictor), tallies[name])
+        port.stream(SERVICE, STREAM, self._streams.predict_stream, tallies[STREAM])
+        oip_port.add(port, self._spoken_for(), self._open)
         if self._door.access.shows_contract:
-            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, server)
-        return server
+            port.show_contract((SERVICE, health.SERVICE_NAME))
+        self.registry.register(port.collector)
+        return port
 
     def _spoken_for(self) -> SpokenFor:
         """Return what the Open Inference Protocol is spoken for."""
@@ -232,7 +215,7 @@ class Server:
         admin = {} if self._admin is None else {"admin_host": settings.admin_host}
         self._door.access.check(host=settings.host, **admin)
         bind = self._door.access.transport.bind
-        self.grpc_port = bind(self._grpc, "grpc_port", settings.host, settings.grpc_port)
+        self.grpc_port = bind(self._port.grpc, "grpc_port", settings.host, settings.grpc_port)
         try:
             self._metrics = MetricsPort(
                 settings.host, settings.metrics_port, self.registry, self._status
@@ -247,7 +230,7 @@ class Server:
             thread.start()
         gc.collect()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
-        self._grpc.start()
+        self._port.grpc.start()
         self._health.set_ready(True)
 
     def stop(self, lame_duck_seconds: float) -> None:
@@ -260,10 +243,10 @@ class Server:
         )
         threading.Event().wait(lame_duck_seconds)
         self._streams.drain()
-        self._grpc.stop(self._settings.drain_seconds).wait()
+        self._port.grpc.stop(self._settings.drain_seconds).wait()
         if self._admin is not None:
             self._admin.stop(self._settings.drain_seconds)
-        self._pools.shut_down()
+        self._port.pools.shut_down()
         for thread in reversed(self._background):
             thread.stop()
         if self._metrics is not None:

@@ -146,6 +146,10 @@ class Settings(BaseModel):
     """Largest message either way, bytes."""
     default_deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """Time a call may take when the caller set no deadline."""
+    max_pending: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Calls that wait or run at once; more are refused. So many ÷ calls a second is their wait."""
+    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """Time in which the request of a call must arrive once a thread has begun to read it."""
     max_streams: Annotated[int, Field(ge=1, le=1024)] = 32
     """Streams open at once; each holds a thread."""
     stream_seconds: Annotated[float, Field(gt=0, le=86_400)] = 240.0

@@ -12,6 +12,7 @@ test pins what it relies on. Where it is not as expected the valve stays out, an
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,8 @@ class Valve:
         self._core: Any = None
         self._arguments: tuple[Any, ...] = ()
         self._is_closed = False
+        self._shut_at = 0.0  # when the last request for a call had been used up
+        self._shut_seconds = 0.0
         self.outstanding = 0
 
     def attach(self, server: grpc.Server) -> bool:
@@ -57,8 +60,17 @@ class Valve:
             return
         with self._lock:
             while not self._is_closed and self._arguments and self._room() > self.outstanding:
+                if not self.outstanding and self._shut_at:
+                    self._shut_seconds += time.monotonic() - self._shut_at
+                    self._shut_at = 0.0
                 self.outstanding += 1
                 self._core.request_call(*self._arguments)
+
+    def refusing_seconds(self) -> float:
+        """Return for how long altogether no further call could come."""
+        with self._lock:
+            since = time.monotonic() - self._shut_at if self._shut_at else 0.0
+            return self._shut_seconds + since
 
     def asked(self, arguments: tuple[Any, ...]) -> None:
         """Take note of what grpcio asks with: it would now ask for one call."""
@@ -69,6 +81,8 @@ class Valve:
         """Take note that a call has come."""
         with self._lock:
             self.outstanding -= 1
+            if not self.outstanding and not self._is_closed:
+                self._shut_at = time.monotonic()
 
     def close(self) -> None:
         """Ask for no call any more: the core is about to shut down."""
