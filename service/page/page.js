@@ -51,6 +51,7 @@ const TEXTS = {
   ],
   NO_TRAFFIC: ["No prompt has been seen since the start.", "起動してから、まだプロンプトを受け取っていません。"],
   NO_RECENT_TRAFFIC: ["No prompt has been seen for six hours.", "6 時間以上プロンプトを受け取っていません。"],
+  NO_WORKER: ["No server process answers at the moment.", "現在、応答しているサーバープロセスがありません。"],
   NO_MONITOR: ["The models served here are not watched.", "提供中のモデルは監視されていません。"],
 
   adviceYES: ["Nothing needs to be done.", "対応は不要です。"],
@@ -91,6 +92,7 @@ const TEXTS = {
   ridge: ["Ridge regression on the same prompts", "同じプロンプトでのリッジ回帰（比較用）"],
   calls: ["Calls per second", "毎秒の呼び出し数"],
   callsFact: ["this process", "このプロセス"],
+  callsFactAll: ["of all workers", "全ワーカーの合計"],
   callsNote: ["Messages of streams count as calls.", "ストリームは 1 メッセージを 1 回と数えます。"],
   p99: ["Response time, 99th percentile", "応答時間（99 パーセンタイル）"],
   p99Fact: ["99% answered within", "応答時間（99%）"],
@@ -157,6 +159,18 @@ const TEXTS = {
   WATCHING: ["watching", "監視中"],
   WARMING_UP: ["warming up", "準備中"],
   UNWATCHED: ["not watched", "監視対象外"],
+  workers: ["Workers", "ワーカー"],
+  workersNote: [
+    "Each is a server process of its own; the answer above is the worst of theirs and of all together.",
+    "それぞれ独立したサーバープロセスです。上の答えは、各ワーカーと全体の合計のうち最も悪いものです。",
+  ],
+  worker: ["Worker", "ワーカー"],
+  workerAnswer: ["Answer", "答え"],
+  workerAnswerKept: ["{answer} (kept from the process before)", "{answer}（前のプロセスの答えを保持）"],
+  workerScore: ["Score", "スコア"],
+  restarts: ["Restarts", "再起動"],
+  restartsWhy: ["{count} (last: {why})", "{count}（最後: {why}）"],
+  workerDown: ["not answering", "応答なし"],
   skipped: ["Prompts left out of the statistics: {list}.", "統計から除いたプロンプト: {list}。"],
   skip_not_finite: ["not finite", "非有限値"],
   skip_few_examples: ["too few examples", "事例不足"],
@@ -259,7 +273,7 @@ function showFacts(status) {
   const facts = [
     ["score", number(status.score), text("scoreFact", { line: number(status.lines.critical, 1) })],
     ["error", ratios.length ? `× ${number(Math.max(...ratios))}` : "–", text("errorFact")],
-    ["calls", rate(last.calls_per_second), text("callsFact")],
+    ["calls", rate(last.calls_per_second), text(status.workers ? "callsFactAll" : "callsFact")],
     ["p99Fact", milliseconds(last.p99_seconds), text("p99FactNote")],
     [
       "evaluation",
@@ -360,6 +374,31 @@ function showModels(status) {
     find("skipped"),
     list.length ? text("skipped", { list: list.join(text("separator")) }) : "",
   );
+}
+
+// Each worker has a page of its own, on this machine at another port.
+function workerCell(one) {
+  if (!one.is_ready) return `${one.worker} (${text("workerDown")})`;
+  const link = make("a", String(one.worker));
+  link.href = `http://${location.hostname}:${one.metrics_port}/?lang=${LANG}`;
+  return [link];
+}
+
+function showWorkers({ workers }) {
+  find("workers-card").hidden = !workers;
+  if (!workers) return;
+  const heads = [[text("worker"), "left"], [text("workerAnswer"), "left"], [text("restarts"), "left"]];
+  heads.splice(2, 0, [text("workerScore"), ""], [text("prompts"), ""]);
+  const rows = workers.map((one) => [
+    workerCell(one),
+    one.is_kept ? text("workerAnswerKept", { answer: text(one.answer) }) : text(one.answer),
+    number(one.score),
+    number(one.prompts, 0),
+    one.last_end
+      ? text("restartsWhy", { count: number(one.restarts, 0), why: one.last_end })
+      : number(one.restarts, 0),
+  ]);
+  fill(find("workers"), heads, rows);
 }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
@@ -495,7 +534,7 @@ function start() {
     }
     if (status) {
       shownAt = Date.now() / 1000;
-      for (const show of [showAnswer, showEvaluation, showFacts, showMoved, showModels, draw]) show(status);
+      for (const show of [showAnswer, showEvaluation, showFacts, showMoved, showModels, showWorkers, draw]) show(status);
     }
     showStale(!status);
   }
