@@ -44,6 +44,9 @@ class _Said(NamedTuple):
     options: pb.PredictOptions | None
 
 
+_SILENT = _Said((), "", "", None)
+
+
 def question(request: InferRequest, limits: Limits) -> Question:
     """Return what a request asks; what our contract has no place for is refused, never ignored."""
     found = tensors(request)
@@ -74,6 +77,8 @@ def _outputs(wanted: Sequence[Output]) -> tuple[str, ...]:
 
 def _said(parameters: Parameters, outputs: tuple[str, ...]) -> _Said:
     """Return what the parameters say."""
+    if not parameters and outputs == (PREDICTION,):
+        return _SILENT
     texts = dict.fromkeys(TEXTS, "")
     levels: tuple[float, ...] = ()
     for name in parameters:
@@ -89,9 +94,10 @@ def _said(parameters: Parameters, outputs: tuple[str, ...]) -> _Said:
         sentence = f"expected it beside one of the outputs {', '.join(BOUNDS)} only"
         raise Refusal("BAD_LEVEL", f"parameters.{LEVEL}", sentence)
     columns = texts["columns"].split(",") if texts["columns"] else ()
-    options = pb.PredictOptions(include_uncertainty=True, confidence_levels=levels)
-    more = texts["schema_hash"], texts["group_id"], options if is_uncertain else None
-    return _Said(columns, *more)
+    options = None
+    if is_uncertain:
+        options = pb.PredictOptions(include_uncertainty=True, confidence_levels=levels)
+    return _Said(columns, texts["schema_hash"], texts["group_id"], options)
 
 
 def _text(parameters: Parameters, name: str) -> str:

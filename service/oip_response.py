@@ -5,6 +5,7 @@ standing one after another (https://protobuf.dev/programming-guides/encoding/#la
 """
 
 import json
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -32,7 +33,7 @@ class Responses:
     def one(self, wire: bytes, asked: Question, request_id: str) -> bytes:
         """Return the response to one prompt, of the bytes of a PredictResponse."""
         answer = pb.PredictResponse.FromString(wire)
-        found: dict[str, bytes] = {PREDICTION: np.array(answer.predictions, FLOAT64).tobytes()}
+        found: dict[str, bytes] = {PREDICTION: _bytes(answer.predictions)}
         if answer.HasField("uncertainty"):
             found |= _bounds(answer.uncertainty)
         of = answer.model, answer.model_version, MODES[answer.mode]
@@ -106,9 +107,11 @@ def _bounds(uncertainty: pb.Uncertainty) -> dict[str, bytes]:
     (interval,) = uncertainty.intervals
     parts = uncertainty.standard_errors, interval.lower, interval.upper
     names = "standard_error", "lower", "upper"
-    return {
-        name: np.array(part, FLOAT64).tobytes() for name, part in zip(names, parts, strict=True)
-    }
+    return {name: _bytes(part) for name, part in zip(names, parts, strict=True)}
+
+
+def _bytes(values: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(values)}d", *values)
 
 
 def _modes(modes: bytes) -> str:

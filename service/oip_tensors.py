@@ -17,7 +17,6 @@ from service.oip_messages import InferRequest, Input
 INPUTS = ("x", "y", "query")
 DATATYPES: dict[str, np.dtype[Any]] = {"FP64": FLOAT64, "FP32": FLOAT32}
 TYPED = {"FP64": "fp64_contents", "FP32": "fp32_contents"}
-LARGEST_SIZE = 2**31 - 1
 
 
 class Tensor(NamedTuple):
@@ -45,12 +44,17 @@ def tensors(request: InferRequest) -> Tensors:
     """Return the tensors of a request; what is missing, unknown or contradicts is refused."""
     found = _named(request)
     x, y, query = (found[name] for name in INPUTS)
-    *many, M, d = _shape(x, "x", "[M, d] or [n, M, d]", (2, 3))
+    if len(x.shape) not in (2, 3):
+        raise _shaped("x", "[M, d] or [n, M, d]", x)
+    if len(query.shape) not in (2, 3):
+        raise _shaped("query", "[Q, d] or [n, Q, d]", query)
+    *many, M, d = x.shape
+    *others, Q, features = query.shape
     if y.shape != (*many, M):
-        raise _unlike("y", [*many, M], "one label an example of x", y)
-    *others, Q, features = _shape(query, "query", "[Q, d] or [n, Q, d]", (2, 3))
-    if (others, features) != (many, d):
-        raise _unlike("query", [*many, "Q", d], f"as x is {list(x.shape)}", query)
+        raise _shaped("y", f"{[*many, M]} (one label an example of x)", y)
+    if others != many or features != d:
+        sizes = ", ".join(str(size) for size in (*many, "Q", d))
+        raise _shaped("query", f"[{sizes}] (as x is {list(x.shape)})", query)
     n = many[0] if many else 0
     return Tensors(x, y, query, n, M, d, Q, bool(len(request.raw_input_contents)))
 
@@ -76,32 +80,41 @@ def _named(request: InferRequest) -> Mapping[str, Tensor]:
 
 def _tensor(tensor: Input, raw: bytes | None) -> Tensor:
     """Return one tensor whose length is that of its shape."""
-    field, shape, datatype = f"inputs.{tensor.name}", tuple(tensor.shape), tensor.datatype
-    if datatype not in DATATYPES:
-        sentence = f"expected FP64 or FP32, got '{datatype:.16}'"
-        raise Refusal("UNKNOWN_ENCODING", f"{field}.datatype", sentence)
-    if tensor.parameters:
-        name = next(iter(tensor.parameters))
-        sentence = "expected none: numbers are sent with the request, in no shared memory"
-        raise Refusal("BAD_ARGUMENT", f"{field}.parameters.{name:.64}", sentence)
-    if shape and not 1 <= min(shape) <= max(shape) <= LARGEST_SIZE:
-        sentence = f"expected sizes of 1 to {LARGEST_SIZE}, got {list(shape)}"
-        raise Refusal("BAD_SHAPE", f"{field}.shape", sentence)
+    shape, datatype = tuple(tensor.shape), tensor.datatype
+    dtype = DATATYPES.get(datatype)
+    is_sound = dtype is not None and shape and min(shape) > 0 and not tensor.parameters
+    if not is_sound or dtype is None:
+        raise _unsound(tensor, shape)
     if raw is None:
-        return Tensor(shape, _typed(tensor, field, shape), datatype)
+        return Tensor(shape, _typed(tensor, shape), datatype)
     if tensor.HasField("contents"):
         sentence = "expected none beside raw_input_contents, got both"
-        raise Refusal("BAD_SHAPE", f"{field}.contents", sentence)
-    size = DATATYPES[datatype].itemsize
-    if len(raw) != prod(shape) * size:
-        counts = " x ".join(str(count) for count in (*shape, size))
-        sentence = f"expected {prod(shape) * size} bytes ({counts}), got {len(raw)}"
-        raise Refusal("BAD_SHAPE", field, sentence)
+        raise Refusal("BAD_SHAPE", f"inputs.{tensor.name}.contents", sentence)
+    byte_count = prod(shape) * dtype.itemsize
+    if len(raw) != byte_count:
+        counts = " x ".join(str(count) for count in (*shape, dtype.itemsize))
+        sentence = f"expected {byte_count} bytes ({counts}), got {len(raw)}"
+        raise Refusal("BAD_SHAPE", f"inputs.{tensor.name}", sentence)
     return Tensor(shape, raw, datatype)
 
 
-def _typed(tensor: Input, field: str, shape: tuple[int, ...]) -> bytes:
+def _unsound(tensor: Input, shape: tuple[int, ...]) -> Refusal:
+    """Return what is wrong with a tensor before its numbers are looked at."""
+    field = f"inputs.{tensor.name}"
+    if tensor.datatype not in DATATYPES:
+        sentence = f"expected FP64 or FP32, got '{tensor.datatype:.16}'"
+        return Refusal("UNKNOWN_ENCODING", f"{field}.datatype", sentence)
+    if tensor.parameters:
+        name = next(iter(tensor.parameters))
+        sentence = "expected none: numbers are sent with the request, in no shared memory"
+        return Refusal("BAD_ARGUMENT", f"{field}.parameters.{name:.64}", sentence)
+    sentence = f"expected sizes of 1 or more, got {list(shape)}"
+    return Refusal("BAD_SHAPE", f"{field}.shape", sentence)
+
+
+def _typed(tensor: Input, shape: tuple[int, ...]) -> bytes:
     """Return the numbers of typed contents as bytes."""
+    field = f"inputs.{tensor.name}"
     wanted = TYPED[tensor.datatype]
     others = [one.name for one, _ in tensor.contents.ListFields() if one.name != wanted]
     if others:
@@ -115,14 +128,6 @@ def _typed(tensor: Input, field: str, shape: tuple[int, ...]) -> bytes:
     return np.array(values, DATATYPES[tensor.datatype]).tobytes()
 
 
-def _shape(tensor: Tensor, name: str, expected: str, ranks: tuple[int, ...]) -> tuple[int, ...]:
-    if len(tensor.shape) not in ranks:
-        sentence = f"expected {expected}, got {list(tensor.shape)}"
-        raise Refusal("BAD_SHAPE", f"inputs.{name}.shape", sentence)
-    return tensor.shape
-
-
-def _unlike(name: str, expected: Sequence[int | str], why: str, got: Tensor) -> Refusal:
-    shape = ", ".join(str(size) for size in expected)
-    sentence = f"expected [{shape}] ({why}), got {list(got.shape)}"
+def _shaped(name: str, expected: str, got: Tensor) -> Refusal:
+    sentence = f"expected {expected}, got {list(got.shape)}"
     return Refusal("BAD_SHAPE", f"inputs.{name}.shape", sentence)
