@@ -5,42 +5,61 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from service.channel_options import tls_options
+
 if TYPE_CHECKING:
     from service.operations_client import OperationsClient, Told
+    from sonoba import Tls
 
 ADDRESS = "127.0.0.1:50052"
 LOOK_SECONDS = 1.0
 ENDS = ("DONE", "FAILED", "REJECTED", "ROLLED_BACK", "PROPOSED")
 
 
+class Reached(NamedTuple):
+    """How a command reaches a re-evaluator."""
+
+    address: str  # empty: none was named
+    token_file: Path | None
+    tls: Tls | None
+
+
 def operations_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options with which it reaches a re-evaluator."""
+    """Give a command the options with which it reaches a re-evaluator; it takes them as `at`."""
+
+    @wraps(command)
+    def reaching(
+        *arguments: Any, address: str, token_file: Path | None, tls: Tls | None, **more: Any
+    ) -> Any:
+        return command(*arguments, at=Reached(address, token_file, tls), **more)
+
     token = click.option(
         "--token-file",
         type=click.Path(path_type=Path, dir_okay=False),
         envvar="SONOBA_ADMIN_TOKEN_FILE",
-        help="File whose first line is the operators' token.  [SONOBA_ADMIN_TOKEN_FILE]",
+        help="File whose first line is the operators' token, or yours.  [SONOBA_ADMIN_TOKEN_FILE]",
     )
     address = click.option(
         "--address", default="", metavar="HOST:PORT", help="Admin port of a re-evaluator."
     )
-    return address(token(command))
+    return address(token(tls_options(reaching)))
 
 
 @contextmanager
-def opened_operations(address: str, token_file: Path | None) -> Iterator[OperationsClient]:
+def opened_operations(at: Reached) -> Iterator[OperationsClient]:
     """Open a client of a re-evaluator; whatever it refuses is a sentence and status 1."""
     from service.operations_client import OperationsError, operations
 
-    if token_file is None:
+    if at.token_file is None:
         raise click.ClickException("--token-file: expected the file of the operators' token")
     try:
-        with operations(address, token_file) as client:
+        with operations(at.address or ADDRESS, at.token_file, at.tls) as client:
             yield client
     except OperationsError as error:
         raise click.ClickException(str(error)) from None
@@ -60,19 +79,13 @@ def opened_operations(address: str, token_file: Path | None) -> Iterator[Operati
 @click.option("--reason", default="", help="Why, for the audit log.")
 @click.option("--key", default="", help="Requests with one key make one evaluation.")
 def evaluate(
-    model: str,
-    address: str,
-    token_file: Path | None,
-    is_waiting: bool,
-    trigger: str,
-    reason: str,
-    key: str,
+    model: str, at: Reached, is_waiting: bool, trigger: str, reason: str, key: str
 ) -> None:
     """Ask for an evaluation of MODEL and print its id; while one goes on, it is that one.
 
     With --wait the status is 1 where it failed.
     """
-    with opened_operations(address or ADDRESS, token_file) as client:
+    with opened_operations(at) as client:
         evaluation = client.evaluate(model, trigger, reason, key)
         click.echo(evaluation)
         if not is_waiting:

@@ -1,8 +1,11 @@
 """The HTTP ports: of metrics and status page, and of the re-evaluator's alerts and reports."""
 
 import socket
+import ssl
 import threading
+from collections.abc import Callable
 from socketserver import ThreadingMixIn
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import WSGIApplication
 
@@ -16,6 +19,17 @@ LOOK_SECONDS = 0.05  # how soon a stop is noticed; the library's own server take
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 128  # of connections at once: the library's 5 resets the others
+    context: Callable[[], ssl.SSLContext] | None = None
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; with TLS its own thread shakes hands, at the first byte it reads."""
+        accepted, address = super().get_request()
+        if self.context is None:
+            return accepted, address
+        wrapped = self.context().wrap_socket(
+            accepted, server_side=True, do_handshake_on_connect=False
+        )
+        return wrapped, address
 
 
 class _Server6(_Server):
@@ -30,11 +44,21 @@ class _Silent(WSGIRequestHandler):
 
 
 class HttpPort:
-    """Answers requests with a web application, each from a thread of its own."""
+    """Answers requests with a web application, each from a thread of its own.
 
-    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
+    With a `context` it speaks TLS; each connection is asked the one that holds now.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        application: WSGIApplication,
+        context: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
         kind = _Server6 if ":" in host else _Server
         self._server = make_server(host, port, application, kind, _Silent)
+        self._server.context = context
         self.number = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(LOOK_SECONDS,), daemon=True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.evaluate_command import operations_options
+from service.evaluate_command import Reached, operations_options
 from service.promote_command import import_model, promote, rollback
 from service.remote_models import list_at
 from service.store_option import STORE, opened_store
@@ -35,13 +35,13 @@ def models() -> None:
 @click.argument("name", required=False, default="")
 @STORE
 @operations_options
-def list_models(name: str, folder: Path, address: str, token_file: Path | None) -> None:
+def list_models(name: str, folder: Path, at: Reached) -> None:
     """List every version of NAME or of every model; the one in force has a star.
 
     `previous` is what a rollback puts in force, `candidate` what servers let answer beside.
     """
-    if address:
-        list_at(address, token_file, name)
+    if at.address:
+        list_at(at, name)
         return
     from rich.console import Console
 

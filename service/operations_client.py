@@ -12,7 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from service.channels import opened
 from service.tokens import bearer
+from sonoba import Tls
 from sonoba.v1 import operations_pb2 as pb
 
 SERVICE = "sonoba.v1.Operations"
@@ -139,9 +141,11 @@ class OperationsClient:
 
 
 @contextmanager
-def operations(address: str, token_file: Path) -> Iterator[OperationsClient]:
+def operations(
+    address: str, token_file: Path, tls: Tls | None = None
+) -> Iterator[OperationsClient]:
     """Open a client of the re-evaluator at host:port for the length of a `with`."""
-    with grpc.insecure_channel(address) as channel:
+    with opened(address, tls) as channel:
         yield OperationsClient(channel, address, token_file)
 
 

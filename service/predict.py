@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from service.channel_options import tls_options
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -65,6 +67,13 @@ BOUNDS = ("lower", "upper")
     help="Where the server is.",
 )
 @click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="File whose first line is the token that the server asks for.",
+)
+@tls_options
+@click.option(
     "--timeout",
     default=5.0,
     show_default=True,
@@ -86,6 +95,8 @@ def predict(
     model: str,
     level: float | None,
     address: str,
+    token_file: Path | None,
+    tls: sonoba.Tls | None,
     timeout: float,
     out: Path | None,
 ) -> None:
@@ -105,7 +116,7 @@ def predict(
         columns = _features(context, target, features)
         prompt = context.matrix(columns), context.numbers(target), query.matrix(columns)
         _notice_columns(context, query, target, columns if features is None else None)
-        with sonoba.Client(address, timeout=timeout, model=model) as client:
+        with _connected(address, timeout, model, token_file, tls) as client:
             answers = list(_answers(client, *prompt, columns, level))
         _report(answers, *prompt[0].shape)
         values = (value for answer in answers for value in answer.values)
@@ -114,6 +125,21 @@ def predict(
         raise click.ClickException(str(error)) from None
     except sonoba.SonobaError as error:
         raise click.ClickException(explained(error, address, timeout)) from None
+
+
+def _connected(
+    address: str, timeout: float, model: str, token_file: Path | None, tls: sonoba.Tls | None
+) -> sonoba.Client:
+    """Return a client; a file it cannot use is a sentence and status 1."""
+    import sonoba
+
+    try:
+        return sonoba.Client(address, timeout=timeout, model=model, token=token_file, tls=tls)
+    except (OSError, ValueError) as error:
+        why = str(error)
+        if isinstance(error, OSError):
+            why = f"{error.filename}: {error.strerror}"
+        raise click.ClickException(why.replace("tls: ", "--tls-ca: ").split(";")[0]) from None
 
 
 def explained(error: sonoba.SonobaError, address: str, timeout: float) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.evaluate_command import operations_options
+from service.evaluate_command import Reached, operations_options
 from service.remote_models import promote_at, roll_back_at
 from service.store_option import STORE, opened_store
 
@@ -132,8 +132,7 @@ def promote(
     name: str,
     version: str,
     folder: Path,
-    address: str,
-    token_file: Path | None,
+    at: Reached,
     reason: str,
     force: bool,
 ) -> None:
@@ -143,8 +142,8 @@ def promote(
     read this store follow by themselves. By a re-evaluator's rules a version needs an evaluation
     that proposed it, unless it is forced.
     """
-    if address:
-        promote_at(address, token_file, name, version, reason, force)
+    if at.address:
+        promote_at(at, name, version, reason, force)
         return
     with _sentences():
         store = opened_store(folder)
@@ -162,14 +161,13 @@ def rollback(
     actor: str | None,
     name: str,
     folder: Path,
-    address: str,
-    token_file: Path | None,
+    at: Reached,
     reason: str,
     force: bool,
 ) -> None:
     """Put the version before in force again; twice gives the first."""
-    if address:
-        roll_back_at(address, token_file, name, reason)
+    if at.address:
+        roll_back_at(at, name, reason)
         return
     with _sentences():
         store = opened_store(folder)

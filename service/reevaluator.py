@@ -15,9 +15,13 @@ from model.checkpoint import ArtifactError
 from model.store import Store
 from model.version_folder import StoreError
 from service import business_rules
+from service.access import Access
+from service.access_metrics import AccessCollector
 from service.admin_port import AdminPort
+from service.administrators import Administrators
 from service.business_rules import BusinessRules, RulesError
 from service.errors import STATUS
+from service.https import HttpContexts, http_contexts
 from service.in_force import InForce
 from service.lease import Lease
 from service.ledger import Ledger, LedgerError
@@ -30,12 +34,14 @@ from service.operations import SERVICE, Operations
 from service.reevaluator_metrics import ReevaluatorCollector, registry_of
 from service.replicas import Replicas
 from service.report_access import PREFIX, ReportAccess
+from service.roles import OBSERVE
 from service.router import Router
 from service.settings import Settings
 from service.start_error import StartError
 from service.tally import RejectionTally
 from service.tokens import Tokens
 from service.webhook import Webhook
+from sonoba import Tls
 
 log = logging.getLogger("sonoba")
 
@@ -51,7 +57,7 @@ class Reevaluator:
 
         `reached` is told every point between two changes (tests die there).
         """
-        self._settings = settings
+        self._settings, self._access = settings, Access(settings)
         folder = _folder(settings)
         admin = Tokens(_needed(settings.admin_token_file, "admin_token_file"))
         alerts = _needed(settings.webhook_token_file, "webhook_token_file")
@@ -59,10 +65,11 @@ class Reevaluator:
         every = settings.evaluate_every_seconds
         self._lifecycle = Lifecycle(parts, Lease(folder / LEASE), every)
         self._alerts = Tokens(alerts, "webhook_token_file")
-        self._tokens, self._rejections = admin, RejectionTally(STATUS)
+        self._rejections = RejectionTally(STATUS)
+        self._administrators = Administrators(admin, self._access.callers)
         operations = Operations(parts, self._lifecycle.wake, lambda: self.is_leading)
         handlers, count = operations.handlers(), self._rejections.count
-        self._admin = AdminPort(settings, admin, SERVICE, handlers, count)
+        self._admin = AdminPort(settings, admin, SERVICE, handlers, count, self._access)
         self._ports: list[HttpPort] = []
         self.webhook_port = self.admin_port = self.metrics_port = 0
 
@@ -74,10 +81,13 @@ class Reevaluator:
     def start(self) -> None:
         """Listen, then act; a port in use is a `StartError`."""
         settings = self._settings
+        self._access.check(admin_host=settings.admin_host)
         try:
             self.admin_port = self._admin.start()
             self.webhook_port = self._listen(
-                *("webhook_port", settings.admin_host, settings.webhook_port), self._pages()
+                *("webhook_port", settings.admin_host, settings.webhook_port),
+                self._pages(),
+                http_contexts(settings, self._access.transport),
             )
             self.metrics_port = self._listen(
                 *("metrics_port", settings.host, settings.metrics_port),
@@ -86,11 +96,13 @@ class Reevaluator:
         except StartError:
             self._close()
             raise
+        self._access.watch.start()
         self._lifecycle.start()
 
     def stop(self) -> None:
         """Finish the calls in flight and the step under way; what is unfinished goes on later."""
         log.info("stopping: what is unfinished goes on at the next start", extra={"event": "drain"})
+        self._access.watch.stop()
         self._close()
         if self._lifecycle.stop():
             self._parts.ledger.close()
@@ -102,12 +114,15 @@ class Reevaluator:
         parts, router = self._parts, Router()
         hook = Webhook(self._alerts, parts.ledger, parts.in_force.names, self._lifecycle.wake)
         router.add("POST", "/alerts", hook)
-        access = ReportAccess(self._settings.reports, self._is_password, parts.ledger.record)
+        named = self._administrators.named
+        access = ReportAccess(
+            self._settings.reports,
+            lambda password: named(password, OBSERVE) is not None,
+            parts.ledger.record,
+            proven=lambda password: named(password, OBSERVE) or "",
+        )
         router.mount(PREFIX, access)
         return router
-
-    def _is_password(self, given: str) -> bool:
-        return self._tokens.matches(f"Bearer {given}")
 
     def _registry(self) -> CollectorRegistry:
         """Return what is measured: the re-evaluations, the process and its refusals."""
@@ -118,6 +133,7 @@ class Reevaluator:
             )
         )
         registry.register(RejectionCollector(self._rejections))
+        registry.register(AccessCollector(self._access))
         return registry
 
     def _last_seconds(self, model: str) -> float:
@@ -128,9 +144,16 @@ class Reevaluator:
             return 0.0
         return 0.0 if last is None else last.time_seconds
 
-    def _listen(self, setting: str, host: str, port: int, page: WSGIApplication) -> int:
+    def _listen(
+        self,
+        setting: str,
+        host: str,
+        port: int,
+        page: WSGIApplication,
+        context: HttpContexts | None = None,
+    ) -> int:
         try:
-            opened = HttpPort(host, port, page)
+            opened = HttpPort(host, port, page, context)
         except OSError as error:
             sentence = f"{setting}: cannot listen on {host}:{port} ({error.strerror})"
             raise StartError(sentence) from None
@@ -162,13 +185,26 @@ def _parts(settings: Settings, folder: Path, reached: Callable[[str], None]) -> 
             store=store,
             in_force=InForce(store, settings.model_files),
             ledger=Ledger(folder / LEDGER),
-            replicas=Replicas(settings.replicas, tokens),
+            replicas=Replicas(settings.replicas, tokens, tls=_replicas_tls(settings)),
             rules=rules,
             records=records,
             reached=reached,
         )
     except (ArtifactError, LedgerError) as error:
         raise StartError(str(error)) from None
+
+
+def _replicas_tls(settings: Settings) -> Tls | None:
+    """Return what servers must prove, and what proves this process to them; None: plaintext."""
+    if settings.replicas_ca_file is None:
+        return None
+    tls = Tls(settings.replicas_ca_file, settings.tls_cert_file, settings.tls_key_file)
+    try:
+        tls.credentials()
+    except OSError as error:
+        sentence = f"{Path(error.filename).name}: {error.strerror}"
+        raise StartError(f"replicas_ca_file: {sentence}") from None
+    return tls
 
 
 def _folder(settings: Settings) -> Path:

@@ -6,12 +6,11 @@ this machine.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from service.evaluate_command import opened_operations
+from service.evaluate_command import Reached, opened_operations
 
 if TYPE_CHECKING:
     from service.operations_client import Change
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 STARS = {"current": "*"}
 
 
-def list_at(address: str, token_file: Path | None, name: str) -> None:
+def list_at(at: Reached, name: str) -> None:
     """Print every version of a model; the one in force has a star."""
     from rich.console import Console
 
@@ -27,7 +26,7 @@ def list_at(address: str, token_file: Path | None, name: str) -> None:
 
     if not name:
         raise click.ClickException("NAME: expected the model, for a re-evaluator lists one")
-    with opened_operations(address, token_file) as client:
+    with opened_operations(at) as client:
         found = client.versions(name)
     shown = table("", "model", "version", "kind", "made", "from", "state")
     for one in found.versions:
@@ -41,17 +40,15 @@ def list_at(address: str, token_file: Path | None, name: str) -> None:
             click.echo(one.fault)
 
 
-def promote_at(
-    address: str, token_file: Path | None, name: str, version: str, reason: str, force: bool
-) -> None:
+def promote_at(at: Reached, name: str, version: str, reason: str, force: bool) -> None:
     """Put a version in force, of what is in force now."""
-    with opened_operations(address, token_file) as client:
+    with opened_operations(at) as client:
         _say(name, client.promote(name, version, client.versions(name).etag, reason, force))
 
 
-def roll_back_at(address: str, token_file: Path | None, name: str, reason: str) -> None:
+def roll_back_at(at: Reached, name: str, reason: str) -> None:
     """Put the version before in force again."""
-    with opened_operations(address, token_file) as client:
+    with opened_operations(at) as client:
         _say(name, client.roll_back(name, client.versions(name).etag, reason))
 
 

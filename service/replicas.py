@@ -6,7 +6,6 @@ others.
 """
 
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
@@ -19,15 +18,17 @@ from google.protobuf.message import Message
 from model.prompt import Block, Examples
 from monitoring.paired import Paired
 from monitoring.state import State
+from service.channels import Channels, Options
 from service.start_error import StartError
 from service.tokens import bearer
+from sonoba import Tls
 from sonoba.v1 import replica_pb2 as pb
 
 SERVICE = "sonoba.v1.Replica"
 SECONDS = 2.0  # a replica may take
 MESSAGE_BYTES_MAX = 64 * 2**20
 RESOLVERS = 16  # host names looked up at once
-OPTIONS = [
+OPTIONS: Options = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 1000),  # what a connection may take to be made
@@ -83,12 +84,20 @@ class Silent(NamedTuple):
 class Replicas:
     """The admin ports of all servers."""
 
-    def __init__(self, addresses: Sequence[str], token_file: Path, seconds: float = SECONDS):
-        """Take host:port of each; `StartError` names one that is something else."""
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        token_file: Path,
+        seconds: float = SECONDS,
+        tls: Tls | None = None,
+    ) -> None:
+        """Take host:port of each; `StartError` names one that is something else.
+
+        With `tls` each server has to have a certificate of the host by which it is named here.
+        """
         self._hosts = [_parted(address) for address in addresses]
         self._token_file, self._seconds = token_file, seconds
-        self._channels: dict[str, grpc.Channel] = {}
-        self._lock = threading.Lock()
+        self._channels, self._names = Channels(tls, OPTIONS), dict[str, str]()
         self._resolvers = futures.ThreadPoolExecutor(RESOLVERS, "sonoba-resolve")
 
     def told(
@@ -119,8 +128,7 @@ class Replicas:
     def close(self) -> None:
         """Let go of every connection."""
         self._resolvers.shutdown(wait=False, cancel_futures=True)
-        for channel in self._channels.values():
-            channel.close()
+        self._channels.keep(set())
 
     def _asked(
         self,
@@ -143,13 +151,14 @@ class Replicas:
                 method = self._method(place, name, response)
                 waiting[place] = method.future(request, timeout=self._seconds, metadata=metadata)
         found += [_answer(place, call, read) for place, call in waiting.items()]
-        self._forget(set(waiting))
+        self._channels.keep(set(waiting))
         return found
 
     def _method(
         self, place: str, name: str, response: type[Response]
     ) -> "grpc.UnaryUnaryMultiCallable[Message, Response]":
-        return self._channel(place).unary_unary(
+        channel = self._channels.to(place, self._names.get(place, ""))
+        return channel.unary_unary(
             f"/{SERVICE}/{name}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=response.FromString,
@@ -160,22 +169,12 @@ class Replicas:
         looked = [(host, self._resolvers.submit(_addresses, *host)) for host in self._hosts]
         for (host, port), future in looked:
             try:
-                yield from future.result(self._seconds)
+                places = future.result(self._seconds)
             except (OSError, futures.TimeoutError):
                 yield Silent(f"{host}:{port}", "its name cannot be resolved")
-
-    def _channel(self, address: str) -> grpc.Channel:
-        with self._lock:
-            if address not in self._channels:
-                self._channels[address] = grpc.insecure_channel(address, OPTIONS)
-            return self._channels[address]
-
-    def _forget(self, present: set[str]) -> None:
-        """Let go of connections to servers that are gone: pods come and go for months."""
-        with self._lock:
-            gone = [self._channels.pop(place) for place in set(self._channels) - present]
-        for channel in gone:
-            channel.close()
+                continue
+            self._names.update((place, host) for place in places)
+            yield from places
 
 
 def _answer(replica: str, call: Any, read: Callable[[str, Any], Answer]) -> Answer | Silent:

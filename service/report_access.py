@@ -49,10 +49,16 @@ class ReportAccess:
         is_password: Callable[[str], bool],
         record: Record,
         *,
+        proven: Callable[[str], str] = lambda password: "",
         refusal_seconds: float = REFUSAL_SECONDS,
     ) -> None:
-        """Take the folder of reports, a constant-time check of the token, and the audit log."""
+        """Take the folder of reports, a constant-time check of the token, and the audit log.
+
+        `proven` gives the name of whose token a password is, empty of the operators' own, which
+        proves no name: then it is the one that the reader gave.
+        """
         self._folder, self._is_password, self._record = folder, is_password, record
+        self._proven = proven
         self._refusal_seconds = refusal_seconds
 
     def __call__(self, asked: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -60,7 +66,8 @@ class ReportAccess:
         policy, reply = UNSEEN, self._refused(asked)
         if reply is None:
             try:
-                policy, reply = self._answer(asked, _reader(asked)[0])
+                name, password = _reader(asked)
+                policy, reply = self._answer(asked, self._proven(password) or name)
             except ReportError as error:
                 reply = _told(HTTPStatus.NOT_FOUND, str(error))
             except LedgerError as error:

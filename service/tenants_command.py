@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from service.channel_options import tls_options
+
+if TYPE_CHECKING:
+    from sonoba import Tls
 
 SECONDS = 10.0  # a replica may take
 
@@ -28,8 +34,9 @@ def tenants() -> None:
     type=click.Path(path_type=Path),
     help="File whose first line is the token of the admin ports.",
 )
+@tls_options
 @click.option("--reason", required=True, help="Why, for the servers' logs; without the name.")
-def delete(tenant: str, replicas: str, token_file: Path, reason: str) -> None:
+def delete(tenant: str, replicas: str, token_file: Path, tls: Tls | None, reason: str) -> None:
     """Delete the kept prompts of TENANT from the memory of every replica.
 
     Ends with status 1, and names them, if replicas did not; repeat it until all have. New prompts
@@ -39,7 +46,7 @@ def delete(tenant: str, replicas: str, token_file: Path, reason: str) -> None:
     from service.start_error import StartError
 
     try:
-        asked = Replicas([one for one in replicas.split(",") if one], token_file, SECONDS)
+        asked = Replicas([one for one in replicas.split(",") if one], token_file, SECONDS, tls)
     except StartError as error:
         raise click.ClickException(str(error)) from None
     try:
