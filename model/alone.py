@@ -15,8 +15,9 @@ from model.answer import Mode, Solver, Warned
 Array = NDArray[np.float64]
 
 Alone: TypeAlias = Callable[[Array, Array, Array], tuple[Array, Solver] | None]
-"""Takes x (M, d), y (M,) and queries (Q, d), finite or not; returns the answers (Q,), finite, and
-how they were reached. None of a prompt that the model itself must answer, refuse or warn of."""
+"""Takes x (M, d), y (M,) and queries (Q, d), finite or not; returns the answers, finite, and how
+they were reached: (Q,), or () where Q is 1 and that is cheaper. None of a prompt that the model
+itself must answer, refuse or warn of."""
 
 
 @runtime_checkable

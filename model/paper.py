@@ -50,32 +50,38 @@ class _Length(NamedTuple):
 
     scaled: Array  # (d, d) Aᵀ over the number of terms in g: Aᵀ stands right of a row g
     average: Array  # (M,) 1/M
-    alone: Alone
+    reach: Array  # (M,) of Σ (x - x̄)²: a squared distance beyond which a query is far
+    offset: Array  # (d,) of a squared mean: what the sum of squares is too large by, and a little
 
+    def one(self, x: Array, y: Array, queries: Array) -> tuple[Array, Solver] | None:
+        """Return the answer () to one query (1, d), as `many` does and cheaper than as a matrix."""
+        scaled, average, reach, offset = self
+        mean, label_mean = average.dot(x), average.dot(y)  # (d,), ()
+        v = queries[0] - mean  # (d,)
+        answer = v.dot((y - label_mean).dot(x).dot(scaled)) + label_mean
+        mean *= mean
+        mean *= offset
+        v *= v
+        v += mean
+        inside = v < reach.dot(x * x)  # (d,) NaN is not
+        return None if 0 in inside.tobytes() or not math.isfinite(answer) else (answer, Solver.K1)
 
-def _alone(scaled: Array, average: Array) -> Alone:
-    """Return what answers a single prompt of which there is nothing to say.
+    def many(self, x: Array, y: Array, queries: Array) -> tuple[Array, Solver] | None:
+        """Return the answers (Q,) to a single prompt of which there is nothing to say.
 
-    Equivalent to `_from_rows` in as few array operations as there are, each of which costs more
-    than its arithmetic: nothing is centred but the labels, and one comparison settles that every
-    query lies well inside the examples' spread and that every mean is near 0 beside it.
-    """
-    M = len(average)
-    farthest = EXTRAPOLATION_SD**2 / (M - 1)  # of Σ (x - x̄)²: a squared distance, if any
-    reach = np.full(M, farthest)  # (M,)
-    offset = farthest * M * (1.0 + NEAR_SD**-2)
-    isfinite = math.isfinite
-
-    def answer(x: Array, y: Array, queries: Array) -> tuple[Array, Solver] | None:
+        Equivalent to `PaperModel._from_rows` in as few array operations as there are, each of which
+        costs more than its arithmetic: nothing is centred but the labels, and one comparison
+        settles that every query lies well inside the examples' spread and that every mean is near
+        0 beside it.
+        """
+        scaled, average, reach, offset = self
         mean, label_mean = average.dot(x), average.dot(y)  # (d,), ()
         v = queries - mean  # (Q, d)
         answers = v.dot((y - label_mean).dot(x).dot(scaled)) + label_mean  # (Q,)
-        inside = v * v + offset * mean * mean < reach.dot(x * x)  # (Q, d)
-        if 0 in inside.tobytes() or not isfinite(answers.dot(answers)):  # NaN is not inside
+        inside = v * v + offset * (mean * mean) < reach.dot(x * x)  # (Q, d) NaN is not
+        if 0 in inside.tobytes() or not math.isfinite(answers.dot(answers)):
             return None
         return answers, Solver.K1
-
-    return answer
 
 
 class PaperModel:
@@ -144,7 +150,10 @@ class PaperModel:
         if known is None:
             average = np.full(count, 1.0 / count)  # (M,)
             scaled = self._scaled(count)
-            known = _Length(scaled, average, _alone(scaled, average))
+            farthest = EXTRAPOLATION_SD**2 / (count - 1)
+            reach = np.full(count, farthest)  # (M,)
+            offset = np.full(len(scaled), farthest * count * (1.0 + NEAR_SD**-2))  # (d,)
+            known = _Length(scaled, average, reach, offset)
             if len(self._lengths) < LENGTHS_KEPT and count <= LONGEST_KEPT:
                 self._lengths[count] = known
         return known
@@ -163,14 +172,20 @@ class PaperModel:
             A = self._for(x.shape[1]).scaled.T * x.shape[1]  # (d, d)
             return _checked(block, predict(A, x, y, block.queries))
         if len(x) == 1:
-            found = self._for(x.shape[1]).alone(x[0], y[0], block.queries[0])
+            length = self._for(x.shape[1])
+            solve = length.one if block.queries.shape[1] == 1 else length.many
+            found = solve(x[0], y[0], block.queries[0])
             if found is not None:
-                return Answer(found[0][None], bytearray((Mode.PAPER,)), bytearray((found[1],)))
+                predictions = np.reshape(found[0], (1, -1))  # (1, Q)
+                return Answer(predictions, bytearray((Mode.PAPER,)), bytearray((found[1],)))
         return self._from_rows(block, x, y)
 
     def alone(self, example_count: int, query_count: int) -> Alone | None:
         """Return what answers single prompts of a length (`model.alone`); None of the literal."""
-        return self._for(example_count).alone if self.centred else None
+        if not self.centred:
+            return None
+        length = self._for(example_count)
+        return length.one if query_count == 1 else length.many
 
     def notes(self, example_count: int) -> Sequence[Warned]:
         """Return what is to be said of every answer to prompts of a length: nothing."""
@@ -199,7 +214,7 @@ class PaperModel:
         return paper_smoother(block, self.weights(terms), self.centred)
 
     def _from_rows(self, block: Block, x: Array, y: Array) -> Answer:
-        scaled, average, _alone = self._for(x.shape[1])
+        scaled, average, _, _ = self._for(x.shape[1])
         labels = y[:, None]  # (B, 1, M)
         centre, label_mean = average @ x, labels @ average  # (B, d), (B, 1)
         u, v = x - centre[:, None], block.queries - centre[:, None]  # (B, M, d), (B, Q, d)

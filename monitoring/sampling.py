@@ -32,9 +32,11 @@ class Sampler(Generic[Prompt]):
         self._capacity = capacity
         self._kept: list[tuple[float, Prompt]] = []
         self.line, self._came, self._left_out = 1.0, 0, 0
-        self._passed = Ticks()
-        self.leave_out: Callable[[], object] = self._passed.tick
-        """Counts a prompt that came and drew a number not below `line`, without a lock."""
+        self._taken_in, self._passed_by = Ticks(), Ticks()
+        self.take_in: Callable[[], object] = self._taken_in.tick
+        """Counts, without a lock, a prompt that drew a number below `line`: it is to be offered."""
+        self.pass_by: Callable[[], object] = self._passed_by.tick
+        """Counts, without a lock, a prompt that drew another one: it is left out."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -57,12 +59,6 @@ class Sampler(Generic[Prompt]):
             self._left_out += count - len(drawn)
         return list(zip(drawn.tolist(), numbers[drawn].tolist(), strict=True))
 
-    def keep(self, prompt: Prompt, number: float) -> None:
-        """Count and keep a prompt that came and drew a number below `line`."""
-        with self._lock:
-            self._came += 1
-        self.offer(prompt, number)
-
     def offer(self, prompt: Prompt, number: float) -> None:
         """Keep a prompt that was drawn with its number; another may have to go for it."""
         with self._lock:
@@ -81,8 +77,9 @@ class Sampler(Generic[Prompt]):
         with self._lock:
             if len(self._kept) > self._capacity:
                 self._shrink()
-            passed = self._passed.take()
-            came, left_out = self._came + passed, self._left_out + passed
+            passed = self._passed_by.take()
+            came = self._came + self._taken_in.take() + passed
+            left_out = self._left_out + passed
             taken = Taken([prompt for _, prompt in self._kept], came, left_out)
             self._kept, self.line, self._capacity = [], 1.0, capacity
             self._came, self._left_out = 0, 0

@@ -14,14 +14,20 @@ class Call:
     administrator. `purse` is what the tenant's quota is taken from, where there is one.
     """
 
-    __slots__ = ("_ends", "begun", "caller", "purse", "request_id")
+    __slots__ = ("_ends", "_request_id", "begun", "caller", "purse")
 
     def __init__(self, seconds: float) -> None:
         self.begun = time.monotonic()
         self._ends = self.begun + seconds
-        self.caller = ""
+        self.caller = self._request_id = ""
         self.purse: Purse | None = None
-        self.request_id = f"{random.getrandbits(64):016x}"
+
+    @property
+    def request_id(self) -> str:
+        """The caller's id of the request, or one that is made when somebody first asks."""
+        if not self._request_id:
+            self._request_id = f"{random.getrandbits(64):016x}"
+        return self._request_id
 
     def name(self, request_id: str) -> None:
         """Take the caller's id; refuse one that could not be printed in a log."""
@@ -30,7 +36,7 @@ class Call:
         if len(request_id) > 128 or not request_id.isascii() or not request_id.isprintable():
             sentence = f"expected at most 128 printable ASCII characters, got {len(request_id)}"
             raise Refusal("BAD_REQUEST_ID", "request_id", sentence)
-        self.request_id = request_id
+        self._request_id = request_id
 
     def check_deadline(self) -> None:
         """Refuse to go on when the caller has stopped waiting."""

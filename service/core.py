@@ -16,11 +16,12 @@ from service import codec, gaps, replies, validate
 from service.batch import answer_batch, fallback_forbidden, forbids_fallback, supported
 from service.call import Call
 from service.describe import describe
-from service.layout import Asked, Layouts
+from service.layout import Asked, Layout, Layouts
 from service.quotas import row_count
 from service.shadow import Tap, skip
 from service.shift import Harmed, score, unharmed
 from service.slot import Served, Slots
+from service.straight import Samples, Ways
 from service.validate import Limits
 from sonoba.v1 import predictor_pb2 as pb
 
@@ -46,15 +47,30 @@ class Predictor:
         watch: Tap = skip,
         is_harmed: Harmed = unharmed,
         keep: Keep | None = None,
+        samples: Samples | None = None,
     ) -> None:
-        self._slots, self._limits, self._layouts = slots, limits, Layouts()
+        """Take who is told of answers; with `samples` the others see no plain prompt alone."""
+        self._slots, self._limits = slots, limits
+        self._layouts = Layouts(Ways(slots, self._tell, samples).of)
         self._observe, self._tap, self._watch, self._keep = observe, tap, watch, keep
         self._is_harmed, self.forget = is_harmed, self._layouts.forget
 
-    @np.errstate(all="ignore")  # what overflows is found in the results and refused
     def predict(self, wire: bytes, call: Call) -> bytes:
-        """Answer one prompt."""
-        asked = self._layouts.read(wire, self._slots, call) or self._read(wire, call)
+        """Answer one prompt, in the straight way where there is one."""
+        layout = self._layouts.of(wire)
+        if layout is not None and layout.straight is not None:
+            reply = layout.straight(wire, call)
+            if reply is not None:
+                return reply
+        return self._predict(wire, call, layout)
+
+    @np.errstate(all="ignore")  # what overflows is found in the results and refused
+    def _predict(self, wire: bytes, call: Call, layout: Layout | None) -> bytes:
+        """Answer one prompt, read by its layout or parsed."""
+        asked = None
+        if layout is not None:
+            asked = self._layouts.read(layout, wire, self._slots, call)
+        asked = asked or self._read(wire, call)
         artifact = asked.artifact
         if call.purse is not None:
             call.purse.take_rows(row_count(asked.block))
@@ -65,17 +81,21 @@ class Predictor:
         else:
             found, answer = _answered(asked)
         mode = answer.modes[0]
-        self._observe(artifact.name, answer, asked.block.queries.shape[1])
-        self._tap(artifact, asked.block, answer)
-        self._watch(artifact, asked.block, answer)
-        if self._keep is not None:
-            self._keep(artifact, asked.block, answer, call.caller)
+        self._tell(artifact, asked.block, answer, call.caller)
         reference = artifact.reference_id
         of = artifact.name, artifact.version, reference, mode, answer.solvers[0], asked.evidence
         response = replies.head(answer, call) + replies.tail(*of)
         if asked.wants_shift and reference and (shift := score(artifact, asked.block, answer)):
             response += replies.shift(shift, asked)
         return response if found is None else response + replies.beside(found, asked)
+
+    def _tell(self, artifact: Served, block: Block, answer: Answer, caller: str) -> None:
+        """Tell everybody who wants to know of the answer to one prompt."""
+        self._observe(artifact.name, answer, block.queries.shape[1])
+        self._tap(artifact, block, answer)
+        self._watch(artifact, block, answer)
+        if self._keep is not None:
+            self._keep(artifact, block, answer, caller)
 
     def _read(self, wire: bytes, call: Call) -> Asked:
         """Parse a request and check all of it but its numbers."""

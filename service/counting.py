@@ -11,17 +11,17 @@ from service.tally import MethodTally
 
 def counted_unary(inner: Callable[..., Any], tally: MethodTally) -> Callable[..., Any]:
     """Return a unary handler that counts its calls."""
+    now, enter, answer = time.monotonic, tally.enter, tally.answer
 
     def behaviour(request: Any, context: Any) -> Any:
-        begun = time.perf_counter()
-        tally.begin(1)
+        begun = now()
+        enter()
         try:
             response = inner(request, context)
         except BaseException:
-            code = context.code() or grpc.StatusCode.UNKNOWN
-            tally.end(code, time.perf_counter() - begun, 0)
+            tally.end(context.code() or grpc.StatusCode.UNKNOWN, now() - begun, 0)
             raise
-        tally.end(grpc.StatusCode.OK, time.perf_counter() - begun, 1)
+        answer(now() - begun)
         return response
 
     return behaviour

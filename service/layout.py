@@ -6,10 +6,11 @@ accepted one in every byte outside its numbers and ids has the same counts, colu
 model; those were checked, and its numbers are where the other's were (docs/adr/0010).
 """
 
+import struct
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,10 @@ class Asked(NamedTuple):
     fills_gaps: bool = False
 
 
+Straight: TypeAlias = Callable[[bytes, Call], bytes | None]
+"""Answers a request of one layout; None where it must go the whole way (service/straight.py)."""
+
+
 class _Place(NamedTuple):
     """Where an array stands on the wire."""
 
@@ -54,6 +59,13 @@ class _Place(NamedTuple):
     def read(self, wire: bytes) -> Array:
         values: Array = np.frombuffer(wire[self.span], self.dtype).reshape(self.shape)
         return values if self.dtype is codec.FLOAT64 else values.astype(np.float64)
+
+    def single(self) -> Callable[[bytes], Array]:
+        """Return `read` in one step, for the one prompt alone: without its first axis."""
+        span, dtype, shape = self.span, self.dtype, self.shape[1:]
+        if dtype is codec.FLOAT64:  # a copy: where it stands, it may not be aligned
+            return lambda wire: np.ndarray(shape, dtype, wire[span])
+        return lambda wire: np.ndarray(shape, dtype, wire[span]).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +82,24 @@ class Layout:
     request_id: slice
     positions: list[int] | None
     asked: Asked  # of the request it was learnt from, without its numbers
+    contents: tuple[bytes, ...]  # of the frame
+    cut: Callable[[bytes], tuple[bytes, ...]]  # the same of another request of this length
+    straight: Straight | None = None
 
-    def fits(self, wire: bytes) -> bool:
-        """Return whether a request of this length differs in numbers and ids only."""
-        return all(wire[place] == content for place, content in self.frame)
+    @property
+    def has_ids(self) -> bool:
+        """Whether requests bring a group or an id of their own."""
+        return bool(self.group_id.stop or self.request_id.stop)
+
+    def take_ids(self, wire: bytes, call: Call) -> bool:
+        """Name a call as its request does; False where an id is no text, as a parser says."""
+        try:
+            wire[self.group_id].decode()
+            request_id = wire[self.request_id].decode()
+        except UnicodeDecodeError:
+            return False
+        call.name(request_id)
+        return True
 
     def read(self, wire: bytes) -> Asked:
         """Return what a request that fits asks."""
@@ -88,25 +114,25 @@ class Layout:
 class Layouts:
     """The layouts seen lately; bounded, and safe to use from many threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, way: Callable[[Layout], Straight | None]) -> None:
+        """Take what finds the straight way of a layout."""
         self._by_length: dict[int, tuple[Layout, ...]] = {}
         self._seen: set[int] = set()
         self._lock = threading.Lock()
+        self._way = way
 
-    def read(self, wire: bytes, slots: Slots, call: Call) -> Asked | None:
-        """Return what a request of a known layout asks, else None."""
+    def of(self, wire: bytes) -> Layout | None:
+        """Return the layout of a request that differs from a known one in numbers and ids only."""
         for layout in self._by_length.get(len(wire), ()):
-            if layout.fits(wire):
-                if slots.find(layout.model, layout.version) is not layout.asked.artifact:
-                    return None
-                try:
-                    wire[layout.group_id].decode()
-                    request_id = wire[layout.request_id].decode()
-                except UnicodeDecodeError:
-                    return None
-                call.name(request_id)
-                return layout.read(wire)
+            if layout.cut(wire) == layout.contents:
+                return layout
         return None
+
+    def read(self, layout: Layout, wire: bytes, slots: Slots, call: Call) -> Asked | None:
+        """Return what a request of a layout asks; None where that is to be found out anew."""
+        if slots.find(layout.model, layout.version) is not layout.asked.artifact:
+            return None
+        return layout.read(wire) if layout.take_ids(wire, call) else None
 
     def learn(self, wire: bytes, request: pb.PredictRequest, asked: Asked) -> None:
         """Keep the layout of an accepted request, the second time one of this length comes."""
@@ -119,6 +145,7 @@ class Layouts:
             layout = _layout(wire, request, asked)
             if layout is None:
                 return
+            layout = replace(layout, straight=self._way(layout))
             if len(self._by_length) >= LAYOUTS_KEPT // SAME_LENGTH_KEPT:
                 self._by_length.clear()
             others = self._by_length.get(len(wire), ())
@@ -149,16 +176,26 @@ def _layout(wire: bytes, request: pb.PredictRequest, asked: Asked) -> Layout | N
     queries = _matrix_place(wire, top[5], request.queries)
     if x is None or y is None or queries is None:
         return None
-    group_id, request_id = (_content(top.get(number)) for number in (GROUP_ID, REQUEST_ID))
-    frame = tuple(_frame(wire, (x.span, y.span, queries.span, group_id, request_id)))
+    ids = _content(top.get(GROUP_ID)), _content(top.get(REQUEST_ID))
+    frame = tuple(_frame(wire, (x.span, y.span, queries.span, *ids)))
     if sum(len(content) for _, content in frame) > LARGEST_FRAME_BYTES:
         return None
     names = tuple(request.columns)
     positions = asked.artifact.schema.positions(names)
     block = asked.block._replace(context=Examples(np.empty((1, 0, 0)), np.empty((1, 0))))
     asked = asked._replace(block=block._replace(queries=np.empty((1, 0, 0))))
-    ids = (request.model, request.model_version)
-    return Layout(*ids, frame, x, y, queries, group_id, request_id, positions, asked)
+    model = (request.model, request.model_version)
+    contents, cut = tuple(content for _, content in frame), _cut(frame, len(wire))
+    return Layout(*model, frame, x, y, queries, *ids, positions, asked, contents, cut)
+
+
+def _cut(frame: Sequence[tuple[slice, bytes]], size: int) -> Callable[[bytes], tuple[bytes, ...]]:
+    """Return what takes the frame out of a request in one step, whatever number of parts it has."""
+    at, parts = 0, "<"
+    for place, content in frame:
+        parts += f"{place.start - at}x{len(content)}s"
+        at = place.stop
+    return struct.Struct(f"{parts}{size - at}x").unpack
 
 
 def _once(wire: bytes, start: int, stop: int) -> dict[int, Field] | None:

@@ -1,11 +1,11 @@
 """The response to one prompt, in parts: what its own prompt decides, and what many share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from model.answer import Answer
+from model.answer import Answer, Mode, Solver, Warned
 from model.explain import Explanation
 from model.intervals import Intervals
 from model.support import Supported
@@ -13,9 +13,12 @@ from service.call import Call
 from service.codec import Array
 from service.layout import Asked
 from service.shift import ShiftScore
+from service.slot import Served
 from sonoba.v1 import predictor_pb2 as pb
 
 EVIDENCE = {"examples": pb.EVIDENCE_EXAMPLES, "summary": pb.EVIDENCE_SUMMARY}
+
+TAILS_KEPT = 64  # of one layout: a new reference comes now and then
 
 
 def beside(found: Supported, asked: Asked) -> bytes:
@@ -79,14 +82,65 @@ def head(answer: Answer, call: Call) -> bytes:
     """Return the part of a response that its own prompt decides."""
     predictions = answer.predictions[0].tolist()
     response = pb.PredictResponse(predictions=predictions, request_id=call.request_id)
-    for warned in answer.warned:
-        response.warnings.add(
-            code=pb.WarningCode.Name(warned.caution),
-            message=warned.sentence,
-            field=warned.field,
-            index=warned.place,
-        )
+    add_warnings(response, answer.warned)
     return response.SerializeToString()
+
+
+def add_warnings(response: pb.PredictResponse, warned: Sequence[Warned]) -> None:
+    """Add the cautions about one prompt to its response."""
+    for one in warned:
+        response.warnings.add(
+            code=pb.WarningCode.Name(one.caution),
+            message=one.sentence,
+            field=one.field,
+            index=one.place,
+        )
+
+
+def plain(
+    artifact: Served, mode: Mode, query_count: int, notes: Sequence[Warned]
+) -> Callable[[tuple[Array, Solver], str], bytes]:
+    """Return what writes the response to a prompt of examples of which there is no more to say.
+
+    The bytes of `head` and `tail`, most of them written once: little-endian doubles are the wire
+    form of answers.
+    """
+    begin = _tag(1, 8 * query_count)
+    said = pb.PredictResponse()
+    add_warnings(said, notes)
+    between = said.SerializeToString()
+    of = artifact.name, artifact.version
+    tags: dict[int, bytes] = {}
+    tails: dict[str, list[bytes]] = {}
+
+    def reply(found: tuple[Array, Solver], request_id: str) -> bytes:
+        answers, solver = found
+        name = request_id.encode()
+        tag = tags.get(len(name))
+        if tag is None:
+            tag = tags[len(name)] = between + _tag(10, len(name))
+        reference = artifact.reference_id
+        ends = tails.get(reference)
+        if ends is None:
+            if len(tails) >= TAILS_KEPT:
+                tails.clear()
+            ends = [tail(*of, reference, mode, solver, "examples") for solver in Solver]
+            tails[reference] = ends
+        return b"".join((begin, answers.tobytes(), tag, name, ends[solver]))
+
+    return reply
+
+
+def _tag(field: int, size: int) -> bytes:
+    """Return what stands before a length-delimited field of so many bytes.
+
+    >>> _tag(1, 8), _tag(10, 300)
+    (b'\\n\\x08', b'R\\xac\\x02')
+    """
+    tag = bytes((field << 3 | 2,))
+    while size > 127:
+        tag, size = tag + bytes((size & 127 | 128,)), size >> 7
+    return tag + bytes((size,))
 
 
 @lru_cache(maxsize=256)

@@ -61,7 +61,7 @@ class Shadow:
         self.in_force: dict[str, tuple[Shadowed, ShadowTally]] = {}  # of the version in force
         for artifact in artifacts:
             self.admit(artifact)
-        self._share = share
+        self.share = share
         self._queue: Queue[_Sampled | None] = Queue(QUEUE_PROMPTS)
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
@@ -81,8 +81,11 @@ class Shadow:
 
     def offer(self, artifact: Artifact, block: Block, answer: Answer) -> None:
         """Sample an answered prompt; one that a simpler model answered has no exact twin here."""
-        if random() >= self._share:
-            return
+        if random() < self.share:
+            self.take(artifact, block, answer)
+
+    def take(self, artifact: Artifact, block: Block, answer: Answer) -> None:
+        """Take a prompt that was drawn."""
         model, tally = artifact.model, self.tallies.get(artifact.name)
         if tally is None or answer.modes[0] != model.mode or not isinstance(model, Shadowed):
             return

@@ -42,6 +42,11 @@ class Telemetry:
         chosen = MethodTally if self._tracing is None else ExemplaryTally
         return chosen(kind, service, method)
 
+    @property
+    def traces(self) -> bool:
+        """Whether there are traces."""
+        return self._tracing is not None
+
     def unary(self, behaviour: Method, method: str) -> Method:
         """Return a unary method, inside a span where there are traces."""
         return behaviour if self._tracing is None else self._tracing.unary(behaviour, method)

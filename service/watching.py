@@ -67,7 +67,7 @@ class Watching:
                 line.monitor.skip("other_mode")
             else:
                 for _, number in line.sampler.draw(1):
-                    self._keep(line, block, number)
+                    self.keep(line, block, number)
             return
         taken = np.flatnonzero(np.frombuffer(modes, np.uint8) == own)  # (n,)
         if others := len(modes) - len(taken) - modes.count(0):
@@ -75,9 +75,10 @@ class Watching:
         if drawn := line.sampler.draw(len(taken)):
             part = chosen(block, taken[[place for place, _ in drawn]])  # copied at once
             for one, (_, number) in zip(singles(part), drawn, strict=True):
-                self._keep(line, one, number)
+                self.keep(line, one, number)
 
-    def _keep(self, line: Line, block: Block, number: float) -> None:
+    def keep(self, line: Line, block: Block, number: float) -> None:
+        """Keep one prompt that drew a number below its line, unless too much waits."""
         count = number_count(block)
         if count > NUMBERS_MAX or self._numbers + count > QUEUE_NUMBERS_MAX:
             line.monitor.skip("queue_full")

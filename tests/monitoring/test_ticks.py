@@ -9,7 +9,7 @@ def test_every_tick_of_many_threads_is_taken_once():
     ticks, taken = Ticks(), []
 
     def tick():
-        for _ in range(20_000):
+        for _ in range(300_000):
             ticks.tick()
 
     threads = [threading.Thread(target=tick) for _ in range(4)]
@@ -19,5 +19,5 @@ def test_every_tick_of_many_threads_is_taken_once():
         taken.append(ticks.take())
     taken.append(ticks.take())
 
-    assert sum(taken) == 80_000
+    assert sum(taken) == 1_200_000
     assert len(taken) > 1

@@ -10,7 +10,7 @@ from service.core import Predictor
 from service.layout import LAYOUTS_KEPT, SAME_LENGTH_KEPT
 from service.server import limits_of
 from service.settings import Settings
-from service.slot import Slots
+from service.slot import Served, Slots
 from sonoba.v1 import predictor_pb2 as pb
 from tests.service.asking import asking
 
@@ -175,11 +175,12 @@ def test_fields_behind_a_group_hide_no_second_set_of_examples(slots, parsed):
     assert parsed.count(wire) == 6
 
 
-def test_a_layout_of_a_model_that_was_replaced_is_not_used(slots, parsed, paper_file):
+def test_a_layout_of_a_model_that_was_replaced_is_not_used(parsed, paper_file):
     rng = np.random.default_rng(6)
     request = prompt(rng, model="weather")
+    slots = Slots([load(FOUNDATION_FILE), load(paper_file)], "foundation")
     one = warm(slots, request)
-    one._slots = Slots([load(FOUNDATION_FILE), load(paper_file)], "foundation")
+    slots.install(Served.of(load(paper_file)))
     known = len(parsed)
     one.predict(request.SerializeToString(), Call(30.0))
 
