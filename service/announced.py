@@ -1,10 +1,8 @@
 """What a process prints or logs once it answers: where everything is, and a line that calls it."""
 
-import ipaddress
 import logging
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,30 +10,33 @@ from pathlib import Path
 from service import __version__
 from service.settings import Settings
 from service.standing import Standing
+from service.transport import is_loopback
 
 EXAMPLES = Path(__file__).with_name("demo_data")
 
 
 def one_server(
-    host: str, grpc_port: int, metrics_port: int, admin: str, described: str
+    settings: Settings, grpc_port: int, metrics_port: int, admin: str, described: str
 ) -> Iterator[str]:
     """Yield the lines of one process; `admin` is its address, empty where there is none."""
+    host = settings.host
     yield f"sonoba {__version__} serves {described}"
-    yield f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection)"
+    yield f"  predictions  {host}:{grpc_port}  ({_offered(settings)})"
     yield f"  status page  http://{host}:{metrics_port}/"
     yield f"  metrics      http://{host}:{metrics_port}/metrics"
     if admin:
         yield f"  admin        {admin}  (gRPC, with the token)"
-    yield from _warnings(host, admin)
-    yield from _example(host, grpc_port)
+    yield from _warnings(settings, bool(admin))
+    yield from _example(settings, grpc_port)
 
 
 def several_workers(
-    host: str, grpc_port: int, metrics_port: int, admin_host: str, workers: Sequence[Standing]
+    settings: Settings, grpc_port: int, metrics_port: int, workers: Sequence[Standing]
 ) -> Iterator[str]:
     """Yield the lines of a supervisor and its workers."""
+    host, admin_host = settings.host, settings.admin_host
     yield f"sonoba {__version__} serves {workers[0].described}, by {len(workers)} workers"
-    yield f"  predictions  {host}:{grpc_port}  (gRPC, health, reflection; any worker answers)"
+    yield f"  predictions  {host}:{grpc_port}  ({_offered(settings)}; any worker answers)"
     yield f"  status page  http://{host}:{metrics_port}/  (of all workers)"
     yield f"  discovery    http://{host}:{metrics_port}/sd  (for http_sd_configs of Prometheus)"
     yield f"  metrics      http://{host}:{metrics_port}/metrics  (of the supervisor)"
@@ -45,8 +46,8 @@ def several_workers(
     if admins:
         yield "  admin        of each worker, with the token; for a re-evaluator:"
         yield f"    SONOBA_REPLICAS={','.join(admins)}"
-    yield from _warnings(host, admins[0] if admins else "")
-    yield from _example(host, grpc_port)
+    yield from _warnings(settings, bool(admins))
+    yield from _example(settings, grpc_port)
 
 
 def reevaluator_lines(settings: Settings, listening: Mapping[str, str]) -> Iterator[str]:
@@ -55,7 +56,7 @@ def reevaluator_lines(settings: Settings, listening: Mapping[str, str]) -> Itera
     for name, address in listening.items():
         more = "  (gRPC, with the token)" if name == "operations" else ""
         yield f"  {name:<13}{address}{more}"
-    if not is_loopback(settings.admin_host):
+    if settings.tls_cert_file is None and not is_loopback(settings.admin_host):
         yield "WARNING: both tokens travel unencrypted"
 
 
@@ -71,14 +72,25 @@ def log_start(what: str, listening: Mapping[str, str]) -> None:
     logging.getLogger("sonoba").info("sonoba %s %s", __version__, what, extra=more)
 
 
-def _warnings(host: str, admin: str) -> Iterator[str]:
-    if not is_loopback(host):
-        yield "WARNING: anyone who reaches this host may call it, and nothing is encrypted"
-    if admin and not is_loopback(admin.rpartition(":")[0]):
+def _offered(settings: Settings) -> str:
+    """Return what the port of predictions offers, in words."""
+    shown = is_loopback(settings.host) if settings.reflection is None else settings.reflection
+    how = "gRPC" if settings.tls_cert_file is None else "gRPC over TLS"
+    return f"{how}, health, reflection" if shown else f"{how}, health"
+
+
+def _warnings(settings: Settings, is_administered: bool) -> Iterator[str]:
+    """Yield what is open to others, which settings had to allow (service/transport.py)."""
+    is_plain, is_public = settings.tls_cert_file is None, not is_loopback(settings.host)
+    if is_public and is_plain:
+        yield "WARNING: nothing is encrypted, for whoever is on the way"
+    if is_public and settings.callers_file is None and settings.tls_client_ca_file is None:
+        yield "WARNING: anyone who reaches this host may call it"
+    if is_administered and is_plain and not is_loopback(settings.admin_host):
         yield "WARNING: the token of the admin port travels unencrypted"
 
 
-def _example(host: str, grpc_port: int) -> Iterator[str]:
+def _example(settings: Settings, grpc_port: int) -> Iterator[str]:
     program = "sonoba" if shutil.which("sonoba") else os.path.relpath(sys.argv[0])
     if program.endswith(".py"):
         program = f"{os.path.relpath(sys.executable)} -m service.cli"
@@ -86,10 +98,15 @@ def _example(host: str, grpc_port: int) -> Iterator[str]:
     yield "try it from another terminal:"
     yield (
         f"  {program} predict --context {data}/context.csv --target log_bikers "
-        f"--query {data}/query.csv --address {host}:{grpc_port}"
+        f"--query {data}/query.csv --address {settings.host}:{grpc_port}{_proof(settings)}"
     )
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a host."""
-    return ipaddress.ip_address(socket.getaddrinfo(host, None)[0][4][0]).is_loopback
+def _proof(settings: Settings) -> str:
+    """Return the options by which a command reaches a port that asks for more."""
+    asked = {
+        " --tls-ca FILE": settings.tls_cert_file,
+        " --tls-cert FILE --tls-key FILE": settings.tls_client_ca_file,
+        " --token-file FILE": settings.callers_file,
+    }
+    return "".join(option for option, file in asked.items() if file is not None)

@@ -31,6 +31,7 @@ from service.rules_command import rules
 from service.settings import PREFIX, Settings, SettingsError
 from service.template_command import template
 from service.tenants_command import tenants
+from service.token_command import token
 from service.training import pretrain_foundation
 from service.worker_line import Failed, Started, end_with_supervisor, line_of
 
@@ -44,7 +45,7 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
         *(predict, pretrain, models, template, tenants, rules, audit, evaluate),
-        *(demo, doctor, reproduce, pretrain_foundation),
+        *(token, demo, doctor, reproduce, pretrain_foundation),
     ],
 )
 @click.version_option(__version__, prog_name="sonoba")
@@ -66,7 +67,8 @@ def _setting_options(command: Any) -> Any:
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         text = f"{field.description}  [SONOBA_{name.upper()}; default: {shown or 'none'}]"
         kinds = {tuple: "LIST", type(None): "PATH"}
-        metavar = kinds.get(type(default), type(default).__name__.upper())
+        kind = kinds.get(type(default), type(default).__name__.upper())
+        metavar = {"health_port": "INT", "reflection": "BOOL"}.get(name, kind)
         command = click.option(flag, name, default=None, metavar=metavar, help=text)(command)
     return command
 
@@ -92,7 +94,7 @@ def serve(**flags: str | None) -> None:
     if form == "json":
         log_start(f"serves {server.described}", addresses(settings.host, *ports, admin))
     if settings.log_format != "json":
-        _print(one_server(settings.host, *ports, admin, server.described))
+        _print(one_server(settings, *ports, admin, server.described))
     _serve_until_stop(server, settings)
 
 
@@ -134,7 +136,8 @@ def reevaluator(**flags: str | None) -> None:
         process.start()
     except (SettingsError, StartError) as error:
         raise click.ClickException(str(error)) from None
-    hook = f"http://{settings.admin_host}:{process.webhook_port}"
+    scheme = "http" if settings.tls_cert_file is None else "https"
+    hook = f"{scheme}://{settings.admin_host}:{process.webhook_port}"
     listening = {
         "alerts": f"{hook}/alerts",
         "reports": f"{hook}/reports",
@@ -192,7 +195,7 @@ def _supervise(settings: Settings, environ: Mapping[str, str], form: str) -> int
     if form == "json":
         log_start(f"serves {standings[0].described}", addresses(settings.host, *ports))
     if settings.log_format != "json":
-        _print(several_workers(settings.host, *ports, settings.admin_host, standings))
+        _print(several_workers(settings, *ports, standings))
     return supervisor.run()
 
 

@@ -28,13 +28,17 @@ def test_it_is_announced_only_when_it_is_open(process, token_file):
     assert "WARNING" not in opened.printed
 
 
-def test_beyond_this_machine_the_token_is_warned_of(process, token_file):
-    one = process(
-        SONOBA_ADMIN_HOST="0.0.0.0",
-        SONOBA_ADMIN_PORT="0",
-        SONOBA_ADMIN_TOKEN_FILE=str(token_file),
-    )
+def test_beyond_this_machine_the_token_travels_unencrypted_only_where_that_is_allowed(
+    process, token_file
+):
+    asked = {"SONOBA_ADMIN_HOST": "0.0.0.0", "SONOBA_ADMIN_PORT": "0"}
+    asked["SONOBA_ADMIN_TOKEN_FILE"] = str(token_file)
+    child = spawn(**asked)
+    _, err = child.communicate(timeout=60)
+    one = process(SONOBA_ALLOW_PLAINTEXT="1", **asked)
 
+    assert child.returncode == 1
+    assert "Error: admin_host: expected tls_cert_file and tls_key_file, for 0.0.0.0 is" in err
     assert "WARNING: the token of the admin port travels unencrypted\n" in one.printed
 
 
