@@ -14,6 +14,7 @@ from service.core import Predictor
 from service.errors import Handler
 from service.oip_absent import ABSENT, absent
 from service.oip_fields import renamed
+from service.oip_layout import Layout, Layouts
 from service.oip_messages import Messages
 from service.oip_repository import Repository
 from service.oip_request import question
@@ -39,21 +40,42 @@ class OpenInference:
     def __init__(self, served: SpokenFor) -> None:
         """Take what answers; the messages are made here, not on import."""
         self._served, self._messages = served, Messages()
-        self._responses = Responses(self._messages)
+        self._responses, self._layouts = Responses(self._messages), Layouts()
 
     def model_infer(self, wire: bytes, call: Call) -> bytes:
         """Answer one prompt, or n stacked ones."""
-        request, served = self._messages.infer_request(wire), self._served
         try:
-            call.name(request.id)
-            asked = question(request, served.limits)
-            if asked.prompt_count:
-                answer = served.predictor.predict_batch(asked.wire, call)
-                return self._responses.many(answer, asked, request.id)
-            answer = served.predictor.predict(asked.wire, call)
-            return self._responses.one(answer, asked, request.id)
+            known = self._layouts.of(wire)
+            answer = None if known is None else self._infer_like(*known, wire, call)
+            return self._infer(wire, call) if answer is None else answer
         except Refusal as refusal:
             raise renamed(refusal) from None
+
+    def _infer_like(self, layout: Layout, ours: bytes, wire: bytes, call: Call) -> bytes | None:
+        """Answer a request of a known layout; None where its id is no text, as a parser says."""
+        try:
+            request_id = layout.id_of(wire)
+        except UnicodeDecodeError:
+            return None
+        call.name(request_id)
+        reply = self._served.predictor.predict(ours, call)
+        response = layout.response(reply)
+        if response is None:
+            response = self._responses.one(reply, layout.asked, request_id)
+            layout.learn(reply, response)
+        return response
+
+    def _infer(self, wire: bytes, call: Call) -> bytes:
+        """Answer any request: parsed, checked, and asked of the core."""
+        request, served = self._messages.infer_request(wire), self._served
+        call.name(request.id)
+        asked = question(request, served.limits)
+        if asked.prompt_count:
+            answer = served.predictor.predict_batch(asked.wire, call)
+            return self._responses.many(answer, asked, request.id)
+        answer = served.predictor.predict(asked.wire, call)
+        self._layouts.learn(wire, request, asked)
+        return self._responses.one(answer, asked, request.id)
 
     def server_live(self, wire: bytes, call: Call) -> bytes:
         """Say that the server runs."""

@@ -325,7 +325,7 @@ def test_bytes_that_are_no_request_are_the_callers_fault(served):
 
 def test_random_bytes_are_answered_or_refused_never_a_bug(served):
     call = served.channel.unary_unary(f"/{public.SERVICE}/ModelInfer")
-    sound, rng = asking(X, Y, QUERY, outputs=("lower",)).SerializeToString(), random.Random(0)
+    sound, rng = asking(X, Y, QUERY, id="a").SerializeToString(), random.Random(0)
     codes = set()
 
     for _ in range(1000):
