@@ -34,6 +34,7 @@ class Callers:
     ) -> None:
         """Take what returns the file's entries now, and whether clients bring certificates."""
         self._entries, self._is_mutual = entries, is_mutual
+        self._anybody = Caller(ANONYMOUS, NOBODY if is_mutual else PREDICTS, "")
 
     @property
     def proves(self) -> bool:
@@ -58,7 +59,10 @@ class Callers:
         its caller then has no role until `proved` says which.
         """
         if self._entries is None:
-            return Caller(tenant_of(metadata), NOBODY if self._is_mutual else PREDICTS, "")
+            for key, _ in metadata:
+                if key == TENANT_HEADER:
+                    return self._anybody._replace(tenant=tenant_of(metadata))
+            return self._anybody
         brought: list[str | bytes] = []
         is_named = False
         for key, value in metadata:
