@@ -1,7 +1,7 @@
 """Requests laid out like one that was asked before: bytes are moved, and nothing is parsed.
 
-What a ModelInfer says outside its numbers and its id decides what our contract's request is outside
-its numbers. So of the next one that equals it there, the numbers are put into our request as it
+What a ModelInfer says outside its numbers, its id and its group decides what our contract's request
+is outside of these. So of the next one that equals it there, they are put into our request as it
 was; and the numbers of the reply into the response, if the reply equals the one before outside its
 numbers and its id. Why that is sound: docs/adr/0010. Whether a model answers, and which, is the
 core's to say at every call.
@@ -18,6 +18,8 @@ from service.wire import fields
 LENGTHS_KEPT, SAME_LENGTH_KEPT, LENGTHS_SEEN_KEPT = 64, 4, 4096
 LARGEST_FRAME_BYTES = 8192
 ID, RAW_INPUTS, RAW_OUTPUTS = 3, 7, 6  # of a ModelInferRequest and a ModelInferResponse
+PARAMETERS, STRING = 4, 3  # of a ModelInferRequest and an InferParameter
+GROUP_ID = 8  # of a PredictRequest
 PREDICTIONS, REQUEST_ID = 1, 10  # of a PredictResponse
 Span = slice
 Cut = Callable[[bytes], tuple[bytes, ...] | bytes]
@@ -57,15 +59,20 @@ def _around(holes: Sequence[tuple[int, int]], size: int) -> Cut:
 
 
 class Layout:
-    """One request of the protocol, and all that differ from it in numbers and id only."""
+    """One request of the protocol, and all that differ from it in numbers, id and group only."""
 
-    def __init__(self, asked: Question, id_span: Span, ours: Template) -> None:
+    def __init__(
+        self, asked: Question, ours: Template, ids: Sequence[Span], groups: Sequence[Span]
+    ) -> None:
+        """Take what is asked, how our request is made, and where an id and a group stand if any."""
         self.asked, self.ours = asked, ours
-        self._id_span, self._replies = id_span, dict[int, Template]()
+        self._id, self._group = (spans[0] if spans else slice(0, 0) for spans in (ids, groups))
+        self._replies: dict[int, Template] = {}
 
     def id_of(self, wire: bytes) -> str:
-        """Return the id of a request; `UnicodeDecodeError` of one that is no text."""
-        return wire[self._id_span].decode()
+        """Return the id of a request; `UnicodeDecodeError` where it or the group is no text."""
+        wire[self._group].decode()
+        return wire[self._id].decode()
 
     def response(self, reply: bytes) -> bytes | None:
         """Return the response of a reply like one before; None where there was none."""
@@ -97,7 +104,12 @@ class Layouts:
         return None
 
     def learn(self, wire: bytes, request: InferRequest, asked: Question) -> None:
-        """Keep the layout of an answered request, the second time one of this length comes."""
+        """Keep the layout of an answered request, the second time one of this length comes.
+
+        Only of raw numbers of one prompt of which nothing but predictions is wanted.
+        """
+        if not asked.is_raw or asked.prompt_count or asked.outputs != (PREDICTION,):
+            return None
         with self._lock:
             if len(wire) not in self._seen:
                 if len(self._seen) >= LENGTHS_SEEN_KEPT:
@@ -113,22 +125,32 @@ class Layouts:
 
 
 def _layout(wire: bytes, request: InferRequest, asked: Question) -> Layout | None:
-    """Return the layout of a request; None of one whose like would seldom come, or is not plain."""
-    is_plain = asked.is_raw and not asked.prompt_count and asked.outputs == (PREDICTION,)
-    found, ids = _spans(wire, RAW_INPUTS), _spans(wire, ID)
-    end = max((one.stop for one in fields(wire)), default=0)
-    if not is_plain or len(ids) > 1 or end != len(wire):  # a group hides what is behind it
+    """Return the layout of a request; None of one that is not laid out plainly."""
+    raws, ids, groups = _spans(wire, RAW_INPUTS), _spans(wire, ID), _groups(wire)
+    end = max((one.stop for one in fields(wire)), default=0)  # a group hides what is behind it
+    if end != len(wire) or len(raws) != len(request.inputs) or max(len(ids), len(groups)) > 1:
         return None
-    raws, names = ([wire[span] for span in spans] for spans in (found, ids))
-    if raws != list(request.raw_input_contents) or b"".join(names) != request.id.encode():
+    if b"".join(wire[span] for span in ids) != request.id.encode():
         return None
-    by_name = {tensor.name: span for tensor, span in zip(request.inputs, found, strict=True)}
+    by_name = {tensor.name: span for tensor, span in zip(request.inputs, raws, strict=True)}
     moved = [(by_name[name], span) for name, span in _numbers(asked.wire).items()]
-    if any(wire[source] != asked.wire[target] for source, target in moved):
+    named = _spans(asked.wire, GROUP_ID)
+    moved += zip(groups, named, strict=False)
+    if len(groups) != len(named) or any(wire[a] != asked.wire[b] for a, b in moved):
         return None
     moved.sort(key=lambda pair: pair[1].start)
-    ours = Template(wire, asked.wire, moved, ids)
-    return Layout(asked._replace(wire=b""), ids[0] if ids else slice(0, 0), ours)
+    return Layout(asked._replace(wire=b""), Template(wire, asked.wire, moved, ids), ids, groups)
+
+
+def _groups(wire: bytes) -> list[Span]:
+    """Return where the groups stand that the parameters of a request name."""
+    named = [span for span in _spans(wire, PARAMETERS) if _is_group(wire, span)]
+    values = [value for span in named for value in _spans(wire, 2, span)]
+    return [text for value in values for text in _spans(wire, STRING, value)]
+
+
+def _is_group(wire: bytes, parameter: Span) -> bool:
+    return any(wire[key] == b"group_id" for key in _spans(wire, 1, parameter))
 
 
 def _numbers(ours: bytes) -> dict[str, Span]:

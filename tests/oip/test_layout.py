@@ -9,6 +9,7 @@ from model.refusal import Refusal
 from service.call import Call
 from service.oip import OpenInference
 from service.oip_layout import Template
+from sonoba.v1 import predictor_pb2 as pb
 from tests.oip import public
 from tests.oip.conftest import task
 from tests.oip.public import asking, numbers, said
@@ -71,14 +72,41 @@ def test_many_kinds_at_once_are_told_apart(ours, speaking):
     assert speaking.parsed < 100
 
 
-def test_what_a_layout_says_in_words_stays_what_it_is(speaking):
-    found = [
-        speaking.ask(asking(*task(seed), parameters={"group_id": f"50% off %b {seed % 2}"}))
-        for seed in range(8)
-    ]
+def test_what_a_layout_says_in_words_stays_what_it_is(ours, speaking):
+    for seed in range(8):
+        prompt, columns = task(seed, d=2), f"50% off,%b {seed % 2}"
 
-    again = [speaking.ask(asking(*task(seed))) for seed in range(8)]
-    assert [numbers(a).tolist() for a in found] == [numbers(b).tolist() for b in again]
+        found = speaking.ask(asking(*prompt, parameters={"columns": columns}))
+
+        assert numbers(found).tolist() == list(ours.Predict(own.asking(*prompt)).predictions)
+
+
+def test_groups_change_with_every_call_and_reach_the_core(speaking):
+    seen = []
+    predict = speaking._served.predictor.predict
+
+    class Watched:
+        def predict(self, wire, call):
+            seen.append(pb.PredictRequest.FromString(wire).group_id)
+            return predict(wire, call)
+
+    speaking._served = speaking._served._replace(predictor=Watched())
+    for seed in range(12):
+        speaking.ask(asking(*task(seed), parameters={"group_id": f"shop {seed:02}"}))
+
+    assert seen == [f"shop {seed:02}" for seed in range(12)]
+    assert speaking.parsed == 2
+
+
+def test_a_group_that_is_no_text_is_refused(speaking):
+    for seed in range(4):
+        speaking.ask(asking(*task(seed), parameters={"group_id": "abcd"}))
+    wire = asking(*task(5), parameters={"group_id": "abcd"}).SerializeToString()
+
+    with pytest.raises(Refusal, match="expected a ModelInferRequest") as refusal:
+        speaking.ask(wire.replace(b"abcd", b"ab\xff\xfe"))
+
+    assert refusal.value.reason == "MALFORMED_REQUEST"
 
 
 def test_a_warning_comes_and_goes_with_its_own_prompt(speaking):
@@ -122,9 +150,18 @@ def test_an_id_is_checked_wherever_it_stands(speaking):
     assert call.request_id == "wxyz"
 
 
-@pytest.mark.parametrize("junk", [b"\x1a\x01z", b"\x18\x05", b"\x93\x01\x94\x01", b"\x3a\x01q"])
+JUNK = {
+    "an id twice": b"\x1a\x01z",
+    "an id that is a number": b"\x18\x05",
+    "a group of fields": b"\x93\x01\x94\x01",
+    "a raw input too many": b"\x3a\x01q",
+    "a parameter twice": b"\x22\x0f\x0a\x08group_id\x12\x03\x1a\x01a",
+    "a parameter without a value": b"\x22\x0a\x0a\x08group_id",
+}
+
+
+@pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK.keys())
 def test_fields_that_stand_twice_or_are_not_known_do_not_mislead(speaking, junk):
-    """An id that stands twice, as a number, behind a group; and one raw input too many."""
     sound = asking(*task(1), id="a").SerializeToString()
     outcomes = []
 
