@@ -16,7 +16,7 @@ log = logging.getLogger("sonoba")
 
 LOOK_SECONDS = 1.0
 Value = TypeVar("Value")
-Stamp = tuple[int, int, int]
+Stamps = tuple[tuple[int, int, int], ...]
 
 
 class FileFault(Exception):
@@ -30,7 +30,7 @@ class Reloaded(Generic[Value]):
         """Read the files; `StartError` names the setting where they say nothing good."""
         self.setting, self._paths, self._read = setting, tuple(paths), read
         self.reloads = {"ok": 0, "error": 0}  # since the start, which is none of them
-        self._fault = ""
+        self._bad: tuple[Stamps, str] | None = None  # what was no good when last looked at
         try:
             self._seen, self.value = self._stamps(), read()
         except (OSError, FileFault) as error:
@@ -38,28 +38,29 @@ class Reloaded(Generic[Value]):
 
     def look(self) -> None:
         """Take what the files say now, if they have changed and it is good."""
+        before: Stamps = ()
         try:
             before = self._stamps()
-            if before == self._seen and not self._fault:
+            if before == self._seen and self._bad is None:
                 return
             value = self._read()
             if self._stamps() != before:
                 return  # somebody writes them at this moment: the next look sees more
         except (OSError, FileFault) as error:
-            self._keep(_sentence(error))
+            self._keep((before, _sentence(error)))
             return
         if before != self._seen:
             log.info("%s: what the file says now holds from now on", self.setting)
             self.reloads["ok"] += 1
-        self.value, self._seen, self._fault = value, before, ""
+        self.value, self._seen, self._bad = value, before, None
 
-    def _keep(self, fault: str) -> None:
-        if fault != self._fault:  # say it once, not at every look
-            log.warning("%s: %s; what it said before stays", self.setting, fault)
+    def _keep(self, bad: tuple[Stamps, str]) -> None:
+        if bad != self._bad:  # say it once, not at every look
+            log.warning("%s: %s; what it said before stays", self.setting, bad[1])
             self.reloads["error"] += 1
-        self._fault = fault
+        self._bad = bad
 
-    def _stamps(self) -> tuple[Stamp, ...]:
+    def _stamps(self) -> Stamps:
         found = [path.stat() for path in self._paths]
         return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in found)
 
