@@ -24,12 +24,12 @@ SLOW_MAX = 64  # threads lent at a time; each holds as much of a request as has 
 class Reading:
     """A request that is waited for."""
 
-    __slots__ = ("context", "is_large", "is_lent", "since")
+    __slots__ = ("context", "is_cancelled", "is_large", "is_lent", "since")
 
     def __init__(self, context: grpc.ServicerContext, is_large: bool) -> None:
         self.since = time.monotonic()
         self.context, self.is_large = context, is_large
-        self.is_lent = False
+        self.is_lent = self.is_cancelled = False
 
 
 class Bodies:
@@ -42,6 +42,12 @@ class Bodies:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sonoba-bodies", daemon=True)
         self.cancelled_count = 0
+
+    @property
+    def slow_count(self) -> int:
+        """How many threads are lent."""
+        with self._lock:
+            return sum(reading.is_lent for reading in self._open.values())
 
     def start(self) -> None:
         """Begin to look after readers."""
@@ -88,5 +94,7 @@ class Bodies:
                     self._pool.lend(reading.is_large)
             late = [reading for reading in slow if now - reading.since > self._seconds]
             for reading in {*late, *slow[: max(0, len(slow) - self._slow_max)]}:
-                self.cancelled_count += 1
-                reading.context.cancel()
+                if not reading.is_cancelled:
+                    reading.is_cancelled = True
+                    self.cancelled_count += 1
+                    reading.context.cancel()

@@ -73,6 +73,11 @@ class Front(grpc.GenericRpcHandler):
         self.valve = Valve(room.free)
         self._pool.on_end = self._ended
 
+    @property
+    def handler_count(self) -> int:
+        """How many handlers are kept, of methods and callers."""
+        return len(self._handlers)
+
     def add(self, path: str, method: Method) -> None:
         """Serve a method at `/service/name`."""
         self._methods[path] = method
@@ -80,7 +85,8 @@ class Front(grpc.GenericRpcHandler):
     def serve_on(self, server: grpc.Server) -> None:
         """Take the calls of a server that has not started."""
         server.add_generic_rpc_handlers((self,))
-        self.valve.attach(server)
+        if not self.valve.attach(server):
+            self._room.places = self._room.max_pending
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         """Return the handler of a call; None where there is no such method."""

@@ -127,6 +127,16 @@ class FairPool(futures.ThreadPoolExecutor):
         for number in range(size):
             self._start(number)
 
+    @property
+    def waiting_count(self) -> int:
+        """How many calls have no thread yet."""
+        return self._small.waiting + self._large.waiting
+
+    @property
+    def thread_count(self) -> int:
+        """How many threads there are, lent ones among them."""
+        return self._size
+
     def place(self, tenant: str, is_large: bool = False) -> Place:
         """Return where the calls of a tenant wait."""
         key = tenant, is_large

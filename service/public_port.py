@@ -7,6 +7,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from service.bodies import Bodies
+from service.connections import connection_options
 from service.counting import counted_stream, counted_unary
 from service.door import Door
 from service.errors import Admit, Handler, answered
@@ -18,7 +19,7 @@ from service.settings import Settings
 from service.tally import MethodTally, RejectionTally
 from service.telemetry import Telemetry
 from service.transport import server_options
-from service.valve import OPTIONS
+from service.valve import backlog_options
 
 LARGE = ("PredictBatch", "SummarizeExamples", "ModelInfer")
 """Methods whose requests may hold many prompts or rows."""
@@ -44,7 +45,8 @@ class PublicPort:
         room = Room(self.pools.predict, settings.max_pending)
         self.bodies = Bodies(self.pools.predict, settings.request_seconds)
         self.front = Front(door, self.pools, room, self.bodies, self._count)
-        options = [*server_options(settings), *OPTIONS]
+        options = [*server_options(settings), *connection_options()]
+        options += backlog_options(room.backlog)
         self.grpc = grpc.server(self.pools.predict, options=options)
         self.front.serve_on(self.grpc)
         parts = self.pools.predict, self.front.valve, self.bodies, rejections

@@ -15,6 +15,7 @@ from service.access import Access
 from service.access_metrics import AccessCollector
 from service.admin_port import AdminPort
 from service.background import Background
+from service.connections import raise_file_limit
 from service.core import Predictor
 from service.door import Door
 from service.errors import STATUS
@@ -228,6 +229,7 @@ class Server:
             self.admin_port = self._admin.start()
         for thread in self._background:
             thread.start()
+        raise_file_limit()
         gc.collect()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         self._port.grpc.start()

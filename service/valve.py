@@ -1,10 +1,12 @@
 """Asks gRPC's core for as many calls as there is room for; what comes beyond, the core refuses.
 
 grpcio asks for the next call as soon as one has come, whatever waits already, and a refusal in
-Python costs a large part of an answer. So this stands between the two, and keeps as many requests
-for calls outstanding as there is room: the core then hands a burst over at once, holds BACKLOG more
-calls, and answers what exceeds that with RESOURCE_EXHAUSTED, for a twentieth of an answer's time
-(docs/adr/0024-overload.md has the figures).
+Python costs a large part of an answer. So this stands between the two, and asks while there is
+room. The core holds BACKLOG more calls, lets those go whose deadline passes, and refuses what
+exceeds them for a twentieth of an answer's time (docs/adr/0024-overload.md has the figures).
+
+Few requests for calls are outstanding at a time: what has come waits in one line with the requests
+of calls that threads are reading, and with health, until the polling thread gets there.
 
 This is the one place that reaches into grpcio (1.85: `_server._ServerState.server` and `.due`); a
 test pins what it relies on. Where it is not as expected the valve stays out, and Python refuses.
@@ -20,15 +22,19 @@ import grpc
 
 log = logging.getLogger("sonoba")
 
-BACKLOG = 32  # calls that wait in the core once there is no more room here
-OPTIONS = (
-    ("grpc.server.max_pending_requests", BACKLOG),
-    ("grpc.server.max_pending_requests_hard_limit", BACKLOG + 1),
-)
+AHEAD_MAX = 16  # requests for calls outstanding
+
+
+def backlog_options(count: int) -> list[tuple[str, int]]:
+    """Return how many calls the core may hold that nobody has asked for."""
+    return [
+        ("grpc.server.max_pending_requests", count),
+        ("grpc.server.max_pending_requests_hard_limit", count + 1),
+    ]
 
 
 class Valve:
-    """Keeps as many requests for calls outstanding as `room` says; `turn` looks again."""
+    """Asks for calls while `room` says that some may come; `turn` looks again."""
 
     def __init__(self, room: Callable[[], int]) -> None:
         self._room = room
@@ -38,6 +44,7 @@ class Valve:
         self._is_closed = False
         self._shut_at = 0.0  # when the last request for a call had been used up
         self._shut_seconds = 0.0
+        self._coming = 0  # has come, and is not yet counted by who keeps the room
         self.outstanding = 0
 
     def attach(self, server: grpc.Server) -> bool:
@@ -56,15 +63,18 @@ class Valve:
 
     def turn(self) -> None:
         """Ask for more calls if there is room for more than were asked for."""
-        if self._room() <= self.outstanding:
+        if self._wanted() <= 0:
             return
         with self._lock:
-            while not self._is_closed and self._arguments and self._room() > self.outstanding:
+            while self._wanted() > 0 and self._arguments and not self._is_closed:
                 if not self.outstanding and self._shut_at:
                     self._shut_seconds += time.monotonic() - self._shut_at
                     self._shut_at = 0.0
                 self.outstanding += 1
                 self._core.request_call(*self._arguments)
+
+    def _wanted(self) -> int:
+        return min(self._room() - self._coming, AHEAD_MAX) - self.outstanding
 
     def refusing_seconds(self) -> float:
         """Return for how long altogether no further call could come."""
@@ -74,13 +84,14 @@ class Valve:
 
     def asked(self, arguments: tuple[Any, ...]) -> None:
         """Take note of what grpcio asks with: it would now ask for one call."""
-        self._arguments = arguments
+        self._arguments, self._coming = arguments, 0
         self.turn()
 
     def came(self) -> None:
         """Take note that a call has come."""
         with self._lock:
             self.outstanding -= 1
+            self._coming = 1
             if not self.outstanding and not self._is_closed:
                 self._shut_at = time.monotonic()
 
