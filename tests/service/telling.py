@@ -79,7 +79,11 @@ class Told:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        (started,) = self.wait_for("start")
+        try:
+            (started,) = self.wait_for("start")
+        except BaseException:
+            self.stop()
+            raise AssertionError(self.lines) from None
         self.listening = started["listening"]
 
     def _read(self):
