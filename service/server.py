@@ -132,10 +132,15 @@ class Server:
 
     def _streaming(self) -> Streams:
         """Return what answers streams."""
-        settings, told = self._settings, self._telemetry.log_of(f"{SERVICE}/{STREAM}")
-        seconds = settings.stream_seconds, settings.default_deadline_seconds
+        of, telemetry = self._settings, self._telemetry
         return Streams(
-            self._predictor, settings.max_streams, *seconds, self._door.admit(STREAM), told
+            self._predictor,
+            of.max_streams,
+            of.stream_seconds,
+            of.default_deadline_seconds,
+            self._door.admit(STREAM),
+            telemetry.log_of(f"{SERVICE}/{STREAM}"),
+            telemetry.count(self._rejections.count),
         )
 
     def _administered(self) -> AdminPort | None:

@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 
@@ -35,8 +35,10 @@ class Streams:
         prompt_seconds: float,
         admit: errors.Admit | None = None,
         told: CallLog | None = None,
+        count: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        self._predictor, self._admit = predictor, admit
+        """Take what answers and how much of it; `count` is told why a stream was refused."""
+        self._predictor, self._admit, self._count = predictor, admit, count
         self._told = told or CallLog("PredictStream")
         self._free = threading.Semaphore(max_streams)
         self._max_streams = max_streams
@@ -77,6 +79,7 @@ class Streams:
         """End a stream with a refusal; this raises."""
         call, trace_id = Call(0.0), trace_id_of(context)
         self._log(call, b"", context, refusal)
+        self._count(refusal.reason)
         context.abort_with_status(errors.ending(refusal, call.request_id, trace_id))
 
     def _log(
