@@ -85,7 +85,8 @@ def serve(**flags: str | None) -> None:
     given = {f"{PREFIX}{name.upper()}": flag for name, flag in flags.items() if flag is not None}
     environ = {**os.environ, **given}
     settings = _settings(environ)
-    form = configure(settings.log_format, settings.log_level)
+    own = "supervisor" if settings.workers > 1 else ""
+    form = configure(settings.log_format, settings.log_level, own)
     if settings.workers > 1:
         raise SystemExit(_supervise(settings, environ, form))
     server = _started(settings)

@@ -16,6 +16,7 @@ import grpc
 from model.refusal import Refusal
 from service.bodies import Bodies
 from service.call import Call
+from service.call_log import CallLog
 from service.callers import Caller
 from service.door import Door, Enter
 from service.errors import STATUS, Admit, ending
@@ -39,7 +40,7 @@ class Method(NamedTuple):
     `make` takes what stands before the handler (None: nothing does) and returns the behaviour, of
     bytes where the method is unary. `enter` lets a caller in (`Door.enter`). Without a `pool` the
     method shares the threads of predictions; `is_large` may bring many prompts, and never takes
-    all of these threads.
+    all of these threads. `told` logs what is refused here.
     """
 
     make: Make
@@ -48,6 +49,7 @@ class Method(NamedTuple):
     pool: futures.ThreadPoolExecutor | None = None
     is_stream: bool = False
     is_large: bool = False
+    told: CallLog | None = None
 
 
 class Front(grpc.GenericRpcHandler):
@@ -150,11 +152,13 @@ class Front(grpc.GenericRpcHandler):
         method.tally.begin(0)
         method.tally.end(code, 0.0, 0)
         self._count("EXPIRED")
+        _log(method, context, "EXPIRED", code)
 
     def _end(self, method: Method, context: grpc.ServicerContext, refusal: Refusal) -> None:
         method.tally.begin(0)
         method.tally.end(STATUS[refusal.reason], 0.0, 0)
         self._count(refusal.reason)
+        _log(method, context, refusal.reason, STATUS[refusal.reason])
         context.abort_with_status(ending(refusal, Call(0.0).request_id))
 
     def _refuser(self, path: str, method: Method, refusal: Refusal) -> Any:
@@ -167,14 +171,15 @@ class Front(grpc.GenericRpcHandler):
         if found is None:
             if len(self._refusers) >= REFUSERS_MAX:
                 self._refusers.clear()
-            found = self._refusers[key] = _refuser(method.tally, refusal, self._count, self._inline)
+            found = self._refusers[key] = _refuser(method, refusal, self._count, self._inline)
         return found
 
     def _tell(self) -> None:
         now = time.monotonic()
         if now - self._told_at >= TELL_SECONDS:
             self._told_at = now
-            log.warning("overloaded: %d calls wait or run, more are refused", self._pool.pending)
+            sentence = "overloaded: %d calls wait or run, more are refused"
+            log.warning(sentence, self._pool.pending, extra={"event": "overload"})
 
 
 NO_REQUEST = "expected one request, got none"
@@ -192,16 +197,23 @@ def _admission(enter: Enter | None, caller: Caller) -> Admit | None:
     return admit
 
 
+def _log(method: Method, context: grpc.ServicerContext, reason: str, code: grpc.StatusCode) -> None:
+    """Log what was refused before it was a call, a few lines a second."""
+    if method.told is not None:
+        method.told.refused(None, b"", context, reason, code.name)
+
+
 def _refuser(
-    tally: MethodTally, refusal: Refusal, count: Callable[[str], None], inline: Inline
+    method: Method, refusal: Refusal, count: Callable[[str], None], inline: Inline
 ) -> Any:
     """Return a handler that ends a call before its request is read."""
-    status, code = ending(refusal, ""), STATUS[refusal.reason]
+    status, code, tally = ending(refusal, ""), STATUS[refusal.reason], method.tally
 
     def behaviour(requests: object, context: grpc.ServicerContext) -> None:
         tally.begin(0)
         tally.end(code, 0.0, 0)
         count(refusal.reason)
+        _log(method, context, refusal.reason, code)
         context.abort_with_status(status)
 
     return grpc.stream_unary_rpc_method_handler(on_pool(inline, behaviour))

@@ -66,7 +66,7 @@ class PublicPort:
             self.grpc.add_registered_method_handlers(service, {name: probe})
             return
         enter = None if self._door.is_open_to_all(name) else self._door.enter(name)
-        self.front.add(f"/{path}", Method(make, tally, enter, is_large=name in LARGE))
+        self.front.add(f"/{path}", Method(make, tally, enter, is_large=name in LARGE, told=log))
 
     def stream(self, service: str, name: str, behaviour: Stream, tally: MethodTally) -> None:
         """Serve a bidirectional method of bytes, in the threads of streams; it lets callers in."""
@@ -75,7 +75,8 @@ class PublicPort:
         def make(_: Admit | None) -> Behaviour:
             return self._telemetry.stream(counted_stream(behaviour, tally), path)
 
-        method = Method(make, tally, pool=self.pools.streams, is_stream=True)
+        told = self._telemetry.log_of(path)
+        method = Method(make, tally, pool=self.pools.streams, is_stream=True, told=told)
         self.front.add(f"/{path}", method)
 
     def show_contract(self, services: Iterable[str]) -> None:

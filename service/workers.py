@@ -145,7 +145,9 @@ class Workers:
                 self._lives[number].ready(self._clock())
                 self._set(self.standings[number].ready(told))
             case Failed(sentence):
-                log.error("worker %d cannot start: %s", number, sentence)
+                log.error(
+                    "worker %d cannot start: %s", number, sentence, extra={"event": "worker_ended"}
+                )
             case None:
                 self._running.discard(number)
                 self._ended(number, event.pid, ending(event.status))
@@ -155,7 +157,8 @@ class Workers:
         self._set(self.standings[number].ended(how))
         if not self.is_draining:
             wait = self._lives[number].ended(self._clock())
-            log.error("worker %d (process %d): %s; again in %g s", number, pid, how, wait)
+            sentence = "worker %d (process %d): %s; again in %g s"
+            log.error(sentence, number, pid, how, wait, extra={"event": "worker_ended"})
 
     def _restart_due(self) -> None:
         now = self._clock()
@@ -175,7 +178,7 @@ class Workers:
         self.is_draining = True
         settings, status = self._settings, 0
         lame_duck = 0.0 if number == signal.SIGINT else settings.lame_duck_seconds
-        log.info("stopping %d workers", len(self._running))
+        log.info("stopping %d workers", len(self._running), extra={"event": "drain"})
         self._tell(signal.Signals(number))
         deadline = self._clock() + lame_duck + settings.drain_seconds + END_SECONDS
         while self._running:
