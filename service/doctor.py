@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from service.doctor_workers import supervisor_at
+
 HOST = "127.0.0.1"
 GRPC_PORT, METRICS_PORT, ADMIN_PORT = 50051, 9464, 50052
 ANSWER_SECONDS = 2.0
@@ -66,7 +68,15 @@ class Check(NamedTuple):
     envvar="SONOBA_ADMIN_PORT",
     help=f"The admin port itself.  [SONOBA_ADMIN_PORT; default: {ADMIN_PORT}]",
 )
-def doctor(token_file: Path | None, admin_port: int) -> None:
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    envvar="SONOBA_METRICS_PORT",
+    help=f"The port of metrics, the supervisor's where there are several workers.  "
+    f"[SONOBA_METRICS_PORT; default: {METRICS_PORT}]",
+)
+def doctor(token_file: Path | None, admin_port: int, metrics_port: int | None) -> None:
     """Check Python, the libraries, the ports and the shipped model; say what to do where needed.
 
     Ends with status 1 if anything is wrong.
@@ -78,7 +88,10 @@ def doctor(token_file: Path | None, admin_port: int) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("", "check", "found"):
         table.add_column(heading, overflow="fold")
-    checks = [*_checks(), *(_admin_checks(token_file, admin_port) if token_file else ())]
+    checks = [
+        *_checks(metrics_port or METRICS_PORT),
+        *(_admin_checks(token_file, admin_port) if token_file else ()),
+    ]
     for check in checks:
         mark = "[red]problem[/]" if check.remedy else "[green]ok[/]"
         found = escape(check.found) + (f"\n[red]{escape(check.remedy)}[/]" if check.remedy else "")
@@ -89,7 +102,7 @@ def doctor(token_file: Path | None, admin_port: int) -> None:
         raise click.ClickException(f"{problem_count} of {len(checks)} checks found a problem")
 
 
-def _checks() -> Iterator[Check]:
+def _checks(metrics_port: int) -> Iterator[Check]:
     yield check_python(sys.version_info[:3])
     for name, floor in FLOORS.items():
         yield check_package(name, floor)
@@ -99,7 +112,7 @@ def _checks() -> Iterator[Check]:
         ("client stubs", check_stubs),
         ("shipped model", check_model),
         (f"port {GRPC_PORT}", lambda: check_grpc_port(GRPC_PORT)),
-        (f"port {METRICS_PORT}", lambda: check_metrics_port(METRICS_PORT)),
+        (f"port {metrics_port}", lambda: check_metrics_port(metrics_port)),
     ]
     for subject, check in parts:
         yield _checked(subject, check)
@@ -211,6 +224,8 @@ def check_metrics_port(port: int) -> Check:
             is_ours = b"sonoba_" in page.read()
     except (OSError, ValueError):
         is_ours = False
+    if is_ours and (supervisor := supervisor_at(HOST, port)):
+        return Check(f"port {port}", supervisor.told, supervisor.remedy)
     if is_ours:
         return Check(f"port {port}", "a sonoba server's metrics answer")
     remedy = "end what listens there, or `sonoba serve --metrics-port` another"

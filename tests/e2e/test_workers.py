@@ -1,0 +1,149 @@
+"""Several workers under one supervisor, as an operator runs them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from sonoba.v1 import predictor_pb2_grpc
+from tests.e2e.conftest import spawn
+from tests.e2e.workers import Fleet, is_alive, samples, until
+from tests.service.asking import asking
+
+pytestmark = pytest.mark.slow  # seconds, all together
+
+X = np.random.default_rng(0).normal(size=(16, 5))
+REQUEST = asking(X, X.sum(1), X[:1])
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    found = Fleet("--lame-duck-seconds", "0.5")
+    yield found
+    found.kill()
+
+
+def call(address, count):
+    """Call some times, each time over another connection."""
+    for _ in range(count):
+        with grpc.insecure_channel(address, options=OWN_CONNECTION) as channel:
+            predictor_pb2_grpc.PredictorStub(channel).Predict(REQUEST, timeout=10)
+
+
+def handled(fleet):
+    """Return the calls that each worker has answered."""
+    name = "grpc_server_handled_total"
+    pages = [fleet.get("/metrics", f"http://{at}") for at in fleet.worker_targets().values()]
+    return [
+        sum(v for at, v in samples(page, name).items() if '"Predict"' in at and '"OK"' in at)
+        for page in pages
+    ]
+
+
+def test_the_calls_over_all_workers_are_the_calls_sent(fleet):
+    """Metrics of one process of many were the complaint about peers."""
+    before = sum(handled(fleet))
+
+    call(fleet.address, 24)
+
+    assert sum(handled(fleet)) - before == 24
+    assert all(handled(fleet))  # both take part: 2^-23 that chance leaves one out
+
+
+def test_the_supervisor_answers_for_all(fleet):
+    status, health = fleet.json("/status.json"), fleet.json("/healthz")
+    metrics = fleet.get("/metrics")
+
+    assert health == {"status": "ok", "workers": 2, "alive": 2}
+    assert status["replicas"] == 2
+    assert [one["is_ready"] for one in status["workers"]] == [True, True]
+    assert samples(metrics, "sonoba_workers_alive") == {"": 2.0}
+    assert "workers-card" in fleet.get("/")
+
+
+def test_it_holds_no_models_and_little_memory(fleet):
+    maps = Path(f"/proc/{fleet.child.pid}/maps").read_text()
+    lines = Path(f"/proc/{fleet.child.pid}/status").read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+    assert "numpy" not in maps
+    assert "cygrpc" not in maps
+    assert kilobytes < 48 * 1024
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_start_of_the_whole_is_refused_though_workers_share_the_port(fleet, workers):
+    port = fleet.address.rpartition(":")[2]
+
+    second = spawn("--workers", str(workers), "--grpc-port", port)
+
+    _, error = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in error
+    assert "is another server there?" in error
+    assert "Traceback" not in error
+
+
+def test_doctor_finds_every_worker(fleet):
+    port = fleet.url.rpartition(":")[2]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "doctor", "--metrics-port", port],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PYTHONPATH": "client", "COLUMNS": "200"},
+    )
+
+    assert "2 of 2 workers answer" in done.stdout, done.stdout + done.stderr
+
+
+def test_sigterm_drains_all_workers_together_and_exits_0():
+    """Health turns first, calls go on, and none that was begun is lost."""
+    fleet = Fleet("--lame-duck-seconds", "1")
+    pids = fleet.pids()
+    begun = time.monotonic()
+    fleet.child.send_signal(signal.SIGTERM)
+    time.sleep(0.4)
+
+    call(fleet.address, 8)
+    health = fleet.json("/healthz")
+    assert health == {"status": "draining", "workers": 2, "alive": 2}
+    fleet.child.communicate(timeout=20)
+    assert fleet.child.returncode == 0
+    assert 1.0 <= time.monotonic() - begun < 6.0  # one after another would take a second more each
+    assert len(pids) == 2
+    assert not any(map(is_alive, pids))
+
+
+def test_a_supervisor_that_is_killed_leaves_nothing_behind():
+    fleet = Fleet()
+    pids = fleet.pids()
+
+    os.kill(fleet.child.pid, signal.SIGKILL)
+
+    until(lambda: not any(map(is_alive, pids)), 15)
+    fleet.kill()
+    host, port = fleet.address.split(":")
+    with pytest.raises(ConnectionRefusedError), socket.create_connection((host, int(port)), 2):
+        pass
+
+
+def test_a_model_file_that_is_bad_stops_the_start_and_is_told_once(tmp_path):
+    (tmp_path / "bad.json").write_text("{}")
+
+    child = spawn("--workers", "3", "--model-files", str(tmp_path / "bad.json"))
+
+    out, error = child.communicate(timeout=30)
+    assert child.returncode == 1
+    assert out == ""
+    assert error.count("bad.json") == 1, error
+    assert "Traceback" not in error
