@@ -1,7 +1,9 @@
 """The HTTP ports: of metrics and status page, and of the re-evaluator's alerts and reports."""
 
+import logging
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from socketserver import ThreadingMixIn
@@ -12,6 +14,8 @@ from wsgiref.types import WSGIApplication
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from service.status_page import Reporting, StatusPage
+
+log = logging.getLogger("sonoba")
 
 LOOK_SECONDS = 0.05  # how soon a stop is noticed; the library's own server takes half a second
 
@@ -30,6 +34,13 @@ class _Server(ThreadingMixIn, WSGIServer):
             accepted, server_side=True, do_handshake_on_connect=False
         )
         return wrapped, address
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log a bug; a connection that broke, or shook no hands, is none."""
+        if isinstance(sys.exception(), OSError):
+            log.debug("a connection to an HTTP port broke", exc_info=True)
+        else:
+            log.exception("bug in the answer of an HTTP port")
 
 
 class _Server6(_Server):
