@@ -38,6 +38,7 @@ __all__ = ["BucketParameters", "ProfileModel", "ProfileParameters", "fit"]
 Array = NDArray[np.float64]
 
 LENGTHS_KEPT = 128  # callers choose lengths, so the memory of them is bounded
+LONGEST_KEPT = 4096  # examples, of which an array is kept
 FEW_QUERIES = 64  # of one prompt: answering each beats forming P
 
 
@@ -156,9 +157,15 @@ class ProfileModel:
         if known is None:
             bucket = self._parameters.bucket(count)
             known = SinglePrompt(bucket, count, self._steps, self._bound)
-            if len(self._lengths) < LENGTHS_KEPT:
+            if len(self._lengths) < LENGTHS_KEPT and count <= LONGEST_KEPT:
                 self._lengths[count] = known
         return known
+
+    def _whitening(self, bucket: BucketParameters, count: int) -> Array:
+        """Return C (p, p) for prompts of `count` examples: a summary may tell of 2^53."""
+        if count <= LONGEST_KEPT:
+            return self._single(count).whitening
+        return bucket.whitening(count)
 
     def _answer_all(self, block: Block) -> Answer:
         if not self._has_buckets:
@@ -178,7 +185,7 @@ class ProfileModel:
         return _joined(B, Q, parts)
 
     def _answer_fit(self, bucket: BucketParameters, centred: Centred) -> Answer:
-        given = tokens(centred, bucket, self._single(centred.count).whitening)
+        given = tokens(centred, bucket, self._whitening(bucket, centred.count))
         climbed = climb(given, self._steps, self._bound)
         working = answers(given, climbed, math.sqrt(bucket.noise_variance))  # (B, Q)
         modes = bytearray([Mode.PROFILE]) * len(working)
@@ -203,7 +210,7 @@ class ProfileModel:
         """
         bucket = self._parameters.bucket(block.example_count)
         centred = centre(block, bucket.units, bucket.coordinates)
-        given = tokens(centred, bucket, self._single(centred.count).whitening)
+        given = tokens(centred, bucket, self._whitening(bucket, centred.count))
         return smoother_of(centred, bucket, given, climb(given, self._steps, self._bound))
 
     def estimator(self, block: Block) -> Estimator:

@@ -96,7 +96,7 @@ def climb(given: Tokens, steps: Steps, bound: float) -> Climbed:
     A stage is accepted when one more pass would move no answer of the prompt by more than `bound`
     of its predictive standard deviation, which the profile knows: σ √(1 + h̄).
     """
-    t, vectors = np.linalg.eigh(given.gram)  # (B, p), (B, p, p)
+    t, vectors = _eigen(given.gram)  # (B, p), (B, p, p)
     t = np.maximum(t, np.finfo(np.float64).eps)  # (B, p) A is positive definite but for rounding
     rho = np.sqrt((t * t).sum(axis=1, keepdims=True))  # (B, 1) ‖A‖_F
     once = inverse_polynomial(t / rho, steps) / rho  # (B, p)
@@ -116,6 +116,15 @@ def climb(given: Tokens, steps: Steps, bound: float) -> Climbed:
             solvers[prompt] = solver
         pending = pending[~held]
     return Climbed(values, vectors, solvers)
+
+
+def _eigen(gram: Array) -> tuple[Array, Array]:
+    """Return eigenvalues (B, p) and vectors (B, p, p); NaN values of a gram that overflowed."""
+    if math.isfinite(gram.sum()):
+        return np.linalg.eigh(gram)
+    finite = np.asarray(np.isfinite(gram).all(axis=(1, 2)))[:, None]  # (B, 1)
+    values, vectors = np.linalg.eigh(np.where(finite[..., None], gram, 0.0))
+    return np.where(finite, values, np.nan), vectors
 
 
 def answers(given: Tokens, climbed: Climbed, sigma: float) -> Array:

@@ -32,7 +32,7 @@ from model.profile_fallback import chosen
 from model.profile_parameters import ProfileParameters
 from model.profile_range import statistics, thresholds
 from model.prompt import Block
-from model.support import Supported, Wanted, supported
+from model.support import Supported, Wanted, overflows, supported
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -130,7 +130,8 @@ def support(
         found = fallback.support(chosen(block, rest), wanted)
         own = _part(answer, rest)
         more = [one for one in found.answer.warned if one not in own.warned]
-        own = own._replace(warned=[*own.warned, *more])
+        beyond = overflows(own, found.intervals, found.explanation)
+        own = own._replace(warned=[*own.warned, *more], refusals=[*own.refusals, *beyond])
         parts.append((rest, found._replace(answer=own)))
     return _joined(answer, parts) if parts else Supported(answer)
 

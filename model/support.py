@@ -56,7 +56,7 @@ def supported(
     warned = [*answer.warned, *_doubts(block, smoother, inverts)]
     if intervals is not None:
         warned += _unpromised(block, intervals, wanted.levels)
-    refused = [*answer.refusals, *_overflows(answer, intervals, explanation)]
+    refused = [*answer.refusals, *overflows(answer, intervals, explanation)]
     answer = settled(answer.predictions, answer.modes, answer.solvers, warned, refused)
     return Supported(answer, intervals, explanation)
 
@@ -95,7 +95,7 @@ def _unpromised(block: Block, intervals: Intervals, levels: tuple[float, ...]) -
         yield Warned(prompt, Caution.UNCALIBRATED_INTERVAL, sentence, "examples")
 
 
-def _overflows(
+def overflows(
     answer: Answer, intervals: Intervals | None, explanation: Explanation | None
 ) -> Iterator[tuple[int, Refusal]]:
     """Refuse prompts answered with numbers beside the answer that are not finite, each once."""

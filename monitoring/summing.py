@@ -58,8 +58,7 @@ class Batch:
         self.key = Key(BUCKETS[nearest], p, served.rows is not None)
         self.sizes = Sizes(reference.feature_count, p, D)
         x = self._covariates
-        average = np.full(served.count, 1.0 / served.count)  # (M,)
-        self._centres = x.mean if isinstance(x, Summary) else average @ x  # (B, d)
+        self._centres = x.mean if isinstance(x, Summary) else _centres(x)  # (B, d)
         self._unit = units(normal.deviation, normal.mean)  # (d,)
         z = (self._centres - normal.mean) / self._unit  # (B, d)
         self._z = np.where((normal.deviation > 0.0) | (np.abs(z) > ROUNDING), z, 0.0)  # (B, d)
@@ -203,6 +202,12 @@ def _gate(judged: Judged, count: int) -> Array:
     ratios = np.where(known, over.ratios, 0.0)  # (B, 2)
     rest = np.where(there, others, 0.0), there
     return np.column_stack([one, count * one, known, u, u * u, ratios, over.at_clip, *rest])
+
+
+def _centres(x: Array) -> Array:
+    """Return the means (B, d) of the rows x (B, M, d)."""
+    average = np.full(x.shape[1], 1.0 / x.shape[1])  # (M,)
+    return average @ x
 
 
 def _residuals(seen: Seen) -> Array:

@@ -13,7 +13,7 @@ from model.prompt import Block, Examples
 from model.refusal import Refusal
 from service import validate
 from service.validate import Limits
-from service.wire import fields
+from service.wire import DELIMITED, fields
 from sonoba.v1 import predictor_pb2 as pb
 
 Array = NDArray[np.float64]
@@ -51,9 +51,17 @@ def one_context(request: pb.PredictRequest, wire: bytes) -> str:
 
 
 def payload(wire: bytes, field: int) -> bytes:
-    """Return the bytes of the last message in a top-level field; empty when there is none."""
-    found = [wire[at.start : at.stop] for at in fields(wire) if at.number == field]
-    return found[-1] if found else b""
+    """Return the bytes of the message in a top-level field; empty when there is none to be seen.
+
+    Where it stands several times, its parts make one message, as a parser merges them; what stands
+    behind a group is not seen.
+    """
+    found, end = b"", 0
+    for at in fields(wire):
+        end = at.stop
+        if (at.number, at.kind) == (field, DELIMITED):
+            found += wire[at.start : at.stop]
+    return found if end == len(wire) else b""
 
 
 def numbers(message: pb.Matrix | pb.Vector, raw: bytes, field: str) -> Array:

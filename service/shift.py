@@ -1,5 +1,6 @@
 """How far one prompt lies from what its model was made for, as a caller is told it."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from model.answer import Answer
 from model.estimator import Estimating
 from model.prompt import Block
+from model.refusal import Refusal
 from monitoring.observation import observe
 from monitoring.reference import Reference
 from monitoring.watch import Seen, Summary
@@ -40,6 +42,7 @@ def score(artifact: Served, block: Block, answer: Answer) -> ShiftScore | None:
     """Return how far a single prompt lies from the reference; None where nothing tells.
 
     That is: no reference yet, another than the model answered, or sums without second moments.
+    A score beyond a double is refused.
     """
     monitor, model = artifact.monitor, artifact.model
     watch = None if monitor is None else monitor.watch
@@ -50,7 +53,12 @@ def score(artifact: Served, block: Block, answer: Answer) -> ShiftScore | None:
         return None
     observed = observe(found.served)
     ratios = reference.inflations(observed.counts, observed.predicted, observed.loo).ratios
-    return ShiftScore(float(ratios[0, 0]), float(ratios[0, 1]), _features(found, reference))
+    shift = ShiftScore(float(ratios[0, 0]), float(ratios[0, 1]), _features(found, reference))
+    numbers = (*shift[:2], *(feature.score for feature in shift.features))
+    if any(map(math.isinf, numbers)):
+        sentence = "expected units in which the score fits a double, got an overflow"
+        raise Refusal("NUMERIC_OVERFLOW", "options.include_shift_score", sentence)
+    return shift
 
 
 def unharmed(name: str) -> bool:
