@@ -40,6 +40,7 @@ class Requests:
     def __init__(self, models: list[Served], rng: Generator) -> None:
         self._models, self._rng = models, rng
 
+    @np.errstate(all="ignore")  # sums that overflow are sent too
     def draw(self) -> Request:
         """Return the next request."""
         kinds = [self.predict, self.predict, self.predict, self.summary, self.batch]
@@ -225,7 +226,6 @@ class Requests:
                 return pb.Vector(raw=_bytes(values, True), data_type=pb.DATA_TYPE_FLOAT32)
         return pb.Vector(raw=_bytes(values, False), data_type=pb.DATA_TYPE_FLOAT64)
 
-    @np.errstate(all="ignore")  # sums that overflow are sent too
     def _sums(self, one: Prompt) -> pb.ExampleSummary:
         rng, d = self._rng, one.x.shape[1]
         origin = one.x.mean(0) if rng.random() < 0.5 else np.zeros(d)
@@ -244,6 +244,5 @@ class Requests:
         )
 
 
-@np.errstate(over="ignore")  # of doubles beyond a single: infinite, and sent
 def _bytes(values: Array, is_single: bool) -> bytes:
     return values.astype("<f4" if is_single else "<f8").tobytes()
