@@ -23,6 +23,8 @@ LEVELS = {
     "UNAVAILABLE": logging.WARNING,
     "RESOURCE_EXHAUSTED": logging.WARNING,
     "DEADLINE_EXCEEDED": logging.WARNING,
+    "UNAUTHENTICATED": logging.WARNING,
+    "PERMISSION_DENIED": logging.WARNING,
 }
 """How loud a refusal is, by its code; what a caller did wrong is INFO."""
 
@@ -90,7 +92,7 @@ class CallLog:
     ) -> None:
         """Write one line; `what` is a reason in capitals or an event."""
         reason, is_bug = what if what.isupper() else "", what == "INTERNAL"
-        asked, shape = claimed(self._method, wire)
+        asked, shape = claimed(self._method, wire) if wire else (None, {})
         told = {
             "event": what if not reason else "bug" if is_bug else "refused",
             "trace_id": trace_id_of(context) if context is not None else "",

@@ -19,6 +19,7 @@ from model.store import Store
 from service import core, logs
 from service.call import Call
 from service.call_log import CallLog, Wanted
+from service.callers_file import line_of
 from service.logs import ConsoleLines, JsonLines
 from service.pace import LINES_A_SECOND, Pace
 from sonoba.v1 import predictor_pb2 as pb
@@ -126,13 +127,13 @@ def test_every_line_is_json_of_the_documented_fields_and_has_nothing_of_a_prompt
     assert events["start"] == events["drain"] == events["stop"] == 1
 
 
-def line_of(told, request_id):
+def about(told, request_id):
     (found,) = [one for one in told.records() if one.get("request_id") == request_id]
     return found
 
 
 def test_a_line_about_a_call_says_what_how_large_and_how_long(said):
-    answered, slow = line_of(said, "r-ok"), line_of(said, "r-slow")
+    answered, slow = about(said, "r-ok"), about(said, "r-slow")
 
     assert (answered["event"], answered["code"], answered["method"]) == ("call", "OK", METHOD)
     assert answered["shape"] == {"example_count": 16, "feature_count": 5, "query_count": 2}
@@ -226,6 +227,33 @@ def test_a_reevaluator_logs_the_same_lines(tmp_path):
     events = [one["event"] for one in map(check, told.lines) if one["event"] != "note"]
     assert events == ["start", "refused", "drain", "stop"]
     assert told.records("refused")[0]["method"] == "sonoba.v1.Operations/EvaluateModel"
+
+
+def test_each_line_of_several_workers_says_whose_it_is():
+    with telling(SONOBA_WORKERS="2", SONOBA_LOG_CALLS_SHARE="1") as told:
+        told.stub.Predict(prompt(), metadata=METADATA)
+        (call,) = told.wait_for("call")
+        assert told.stop() == 0
+    records = list(map(check, told.lines))
+
+    assert call["worker"] in ("0", "1") and call["trace_id"] == TRACE
+    assert {one["worker"] for one in records if one["event"] == "stop"} >= {"0", "1"}
+    assert [one["worker"] for one in records if one["event"] == "start"] == ["supervisor"]
+
+
+def test_a_call_refused_at_arrival_is_a_line_with_the_trace_of_its_caller(tmp_path):
+    path = tmp_path / "callers"
+    path.write_text(line_of("secret-of-the-shop-planted", "shop-7", "predict", "never") + "\n")
+    path.chmod(0o600)
+    with telling(SONOBA_CALLERS_FILE=str(path)) as told:
+        refused(told.stub, prompt())
+        (line,) = told.wait_for("refused")
+    for one in told.lines:
+        check(one)
+
+    assert (line["reason"], line["code"]) == ("UNAUTHENTICATED", "UNAUTHENTICATED")
+    assert (line["method"], line["trace_id"]) == (METHOD, TRACE)
+    assert "request_id" not in line and "model" not in line
 
 
 @contextmanager

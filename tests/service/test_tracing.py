@@ -25,6 +25,7 @@ from service.tracing import FLUSH_SECONDS, is_wanted, open_tracing
 from sonoba import Client, Prompt
 from sonoba._details import read
 from sonoba.v1 import predictor_pb2 as pb
+from tests.oip import public
 from tests.service.asking import asking
 from tests.service.telling import Collector, attributes, telling
 from tests.service.test_batch import batch
@@ -111,6 +112,29 @@ def test_the_resource_names_the_service_and_what_the_operator_adds(traced, colle
     assert found["service.version"] == "0.1.0"
     assert found["deployment.environment.name"] == "test"
     assert len(found["service.instance.id"]) == 36
+
+
+def test_requests_laid_out_alike_are_told_of_each_by_its_own_span(traced, collector):
+    """The server answers these in a shorter way from the third on."""
+    found = []
+    for number in range(20, 28):
+        trace_id, metadata = from_caller(number)
+        traced.stub.Predict(asking(X + number, Y, X[:1]), metadata=metadata)
+        found += map(attributes, collector.spans_of(trace_id))
+
+    assert [one.get("sonoba.prompt_count") for one in found] == [1] * 8
+    assert {one["sonoba.mode"] for one in found} == {"foundation"}
+
+
+def test_the_open_inference_protocol_is_told_of_too(traced, collector):
+    trace_id, metadata = from_caller(30)
+    stub = public.Stub(traced.channel)
+
+    stub.infer(public.asking(X, Y, X[:3]), metadata=metadata)
+
+    found = attributes(*collector.spans_of(trace_id))
+    assert found["rpc.method"] == "inference.GRPCInferenceService/ModelInfer"
+    assert (found["sonoba.model"], found["sonoba.query_count"]) == ("foundation", 3)
 
 
 def test_every_prompt_of_a_batch_and_of_a_stream_is_in_one_span(traced, collector):
