@@ -404,7 +404,7 @@ def test_the_last_evaluation_is_told_from_the_store(started, store):
         action="NOTHING",
         sentence={"en": "All is well.", "ja": "問題ありません。"},
     )
-    wait(lambda: started.server.installed._store is not None)
+    wait(lambda: started.server.installed.store is not None)
     assert started.server.installed.last_evaluation(NAME) is None
     store.tell(NAME, told)
 
