@@ -380,7 +380,10 @@ function showModels(status) {
 function workerCell(one) {
   if (!one.is_ready) return `${one.worker} (${text("workerDown")})`;
   const link = make("a", String(one.worker));
-  link.href = `http://${location.hostname}:${one.metrics_port}/?lang=${LANG}`;
+  const url = new URL(location.href);
+  url.port = one.metrics_port;
+  url.search = new URLSearchParams({ lang: LANG });
+  link.href = url;
   return [link];
 }
 
