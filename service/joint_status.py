@@ -82,10 +82,12 @@ class JointStatus:
         details = self._detailed(fresh, shown)
         if model and not details:
             raise KeyError(model)
+        last = [one.report for one in heard if one.is_kept and one.report is not None]
+        kept = [one for one in last if one["model"] == shown]
         return {
             **{"answer": trust, "reason": why, "since": round(since), "now": round(now)},
             "lines": lines(),
-            **_of_model(shown, details, joint),
+            **_of_model(shown, details, kept, joint),
             "models": sections.models(reports),
             "skipped": sections.skipped(details),
             "last_evaluation": sections.evaluation(details),
@@ -147,11 +149,14 @@ def _reason(first: Heard, joint: Joint | None, trust: Trust) -> tuple[Section, s
     return reason(joint.finding, joint.snapshot), joint.snapshot.model
 
 
-def _of_model(shown: str, details: Sequence[Section], joint: Joint | None) -> Section:
+def _of_model(
+    shown: str, details: Sequence[Section], kept: Sequence[Section], joint: Joint | None
+) -> Section:
     """Return what is told of one model: what moved is what the most harmed worker saw."""
-    ranked = sorted(details, key=lambda one: (one["score"] is not None, one["score"] or 0.0))
+    told = [*details, *kept]
+    ranked = sorted(told, key=lambda one: (one["score"] is not None, one["score"] or 0.0))
     most = ranked[-1] if ranked else _NOTHING
-    scores = [one["score"] for one in details if one["score"] is not None]
+    scores = [one["score"] for one in told if one["score"] is not None]
     if joint is not None and joint.snapshot.model == shown:
         gate = plain(joint.snapshot.gate / CRITICAL)
         scores += [] if gate is None else [gate]

@@ -164,6 +164,7 @@ def test_what_a_killed_worker_knew_is_kept_until_its_successor_has_measured(seve
 
     assert [one["answer"] for one in (first, gone, again, after)] == ["NO", "NO", "NO", "YES"]
     assert again["workers"][0]["is_kept"]
+    assert again["score"] == first["score"]
     assert again["since"] == first["since"]
     assert (gone["replicas"], again["replicas"]) == (1, 2)
     assert not after["workers"][0]["is_kept"]
