@@ -16,6 +16,7 @@ from typing import NamedTuple
 CONNECTIONS = 8
 STREAMS = 8
 WARM_UP_SECONDS = 0.3
+LONGEST_SECONDS = 120.0
 FRAME_WINDOW_BITS = 24  # 16 MiB: no answer waits for flow control
 H2LOAD_MISSING = (
     "h2load is absent (Debian: nghttp2-client): a Python generator stands in. It takes as much "
@@ -115,7 +116,11 @@ class Load:
         before = os.times()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             os.sched_setaffinity(process.pid, cores)
-            text, _ = process.communicate(timeout=600)
+            try:
+                text, _ = process.communicate(timeout=LONGEST_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         if process.returncode:
             raise RuntimeError(f"{Path(command[0]).name} ended with {process.returncode}")
         after = os.times()

@@ -1,11 +1,13 @@
 """Server processes, each on the cores it is given, and what they say of their calls."""
 
 import os
+import queue
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Collection, Sequence
@@ -20,6 +22,7 @@ from bench import machine
 ROOT = Path(__file__).parents[2]
 HANDLED = re.compile(r"^grpc_server_handled_total\{(.*)\} (\S+)$", re.MULTILINE)
 PROMPTS = re.compile('grpc_method="(Predict|ModelInfer)')
+START_SECONDS = 60.0
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 
@@ -64,6 +67,9 @@ class Server:
         os.sched_setaffinity(
             self._process.pid, cores or os.sched_getaffinity(0)
         )  # its threads are not yet born: they inherit
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._pump, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -74,12 +80,17 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Interrupt it and wait for its end; kill it where that takes too long."""
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._log.close()
@@ -108,12 +119,23 @@ class Server:
         workers = machine.children(self._process.pid) or [self._process.pid]
         return max(machine.memory_mb(pid, field) for pid in workers)
 
-    def _line(self) -> str:
+    def _pump(self) -> None:
+        """Read what it prints, so that it never waits for a reader; an empty line is its end."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def _line(self) -> str:
+        try:
+            line = self._lines.get(timeout=START_SECONDS)
+        except queue.Empty:
+            line = ""
         if not line:
             self._log.seek(0)
-            raise RuntimeError(f"expected a server's port, got its end: {self._log.read()[-2000:]}")
+            said = self._log.read()[-2000:]
+            self.stop()
+            raise RuntimeError(f"expected a server's port, got none: {said}")
         return line
 
     def call(self, method: str, message: bytes = b"") -> bytes:
