@@ -7,8 +7,10 @@ has not come within `request_seconds`, or when more than SLOW_MAX are as slow an
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
+from threading import get_ident
+from time import monotonic
+from typing import TypeAlias
 
 import grpc
 
@@ -21,15 +23,8 @@ LOOK_SECONDS = 0.05
 SLOW_MAX = 64  # threads lent at a time; each holds as much of a request as has come
 
 
-class Reading:
-    """A request that is waited for."""
-
-    __slots__ = ("context", "is_cancelled", "is_large", "is_lent", "since")
-
-    def __init__(self, context: grpc.ServicerContext, is_large: bool) -> None:
-        self.since = time.monotonic()
-        self.context, self.is_large = context, is_large
-        self.is_lent = self.is_cancelled = False
+Reading: TypeAlias = tuple[float, grpc.ServicerContext, bool]
+"""A request that is waited for: since when, of which call, and whether it may be large."""
 
 
 class Bodies:
@@ -38,6 +33,7 @@ class Bodies:
     def __init__(self, pool: FairPool, request_seconds: float, slow_max: int = SLOW_MAX) -> None:
         self._pool, self._seconds, self._slow_max = pool, request_seconds, slow_max
         self._open: dict[int, Reading] = {}
+        self._lent: dict[int, bool] = {}  # threads; whether their calls have been cancelled
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sonoba-bodies", daemon=True)
@@ -46,8 +42,7 @@ class Bodies:
     @property
     def slow_count(self) -> int:
         """How many threads are lent."""
-        with self._lock:
-            return sum(reading.is_lent for reading in self._open.values())
+        return len(self._lent)
 
     def start(self) -> None:
         """Begin to look after readers."""
@@ -67,15 +62,20 @@ class Bodies:
         Raises what the iterator raises: `grpc.RpcError` when the caller is gone, its deadline has
         passed or the call was cancelled here; `StopIteration` where there is no request.
         """
-        key = threading.get_ident()
-        reading = self._open[key] = Reading(context, is_large)
+        key = get_ident()
+        self._open[key] = monotonic(), context, is_large
         try:
             return next(requests)
         finally:
-            with self._lock:
-                del self._open[key]
-            if reading.is_lent:
-                self._pool.take_back(is_large)
+            del self._open[key]  # before it is asked whether the thread was lent: see `_lend`
+            if self._lent:
+                self._take_back(key, is_large)
+
+    def _take_back(self, key: int, is_large: bool) -> None:
+        with self._lock:
+            if self._lent.pop(key, None) is None:
+                return
+        self._pool.take_back(is_large)
 
     def _watch(self) -> None:
         while not self._stopped.wait(LOOK_SECONDS):
@@ -84,17 +84,28 @@ class Bodies:
 
     def look(self) -> None:
         """Lend the threads of those that are slow, and cancel those that are too slow."""
-        now = time.monotonic()
+        now = monotonic()
         with self._lock:
-            found = sorted(self._open.values(), key=lambda reading: reading.since)
-            slow = [reading for reading in found if now - reading.since > PATIENCE_SECONDS]
-            for reading in slow:
-                if not reading.is_lent:
-                    reading.is_lent = True
-                    self._pool.lend(reading.is_large)
-            late = [reading for reading in slow if now - reading.since > self._seconds]
-            for reading in {*late, *slow[: max(0, len(slow) - self._slow_max)]}:
-                if not reading.is_cancelled:
-                    reading.is_cancelled = True
-                    self.cancelled_count += 1
-                    reading.context.cancel()
+            found = sorted(list(self._open.items()), key=lambda pair: pair[1][0])
+            slow = [(key, one) for key, one in found if now - one[0] > PATIENCE_SECONDS]
+            too_many = len(slow) - self._slow_max
+            for number, (key, reading) in enumerate(slow):
+                self._lend(key, reading)
+                if number < too_many or now - reading[0] > self._seconds:
+                    self._cancel(key, reading)
+
+    def _lend(self, key: int, reading: Reading) -> None:
+        """Lend a thread that still reads: one that has read by now has not seen that it was."""
+        if key in self._lent:
+            return
+        self._lent[key] = False
+        if self._open.get(key) is reading:
+            self._pool.lend(reading[2])
+        else:
+            del self._lent[key]
+
+    def _cancel(self, key: int, reading: Reading) -> None:
+        if self._lent.get(key) is False:
+            self._lent[key] = True
+            self.cancelled_count += 1
+            reading[1].cancel()

@@ -17,18 +17,20 @@ from model.refusal import Refusal
 from service.bodies import Bodies
 from service.call import Call
 from service.call_log import CallLog
-from service.callers import Caller
 from service.door import Door, Enter
 from service.errors import STATUS, Admit, ending
 from service.pools import Inline, Pools, on_pool
+from service.roles import PREDICTS, Caller
 from service.room import Room
 from service.tally import MethodTally
+from service.tenants import ANONYMOUS, HEADER
 from service.valve import Valve
 
 log = logging.getLogger("sonoba")
 
 HANDLERS_MAX = 4096  # of methods and callers; hints are as many as callers invent
 REFUSERS_MAX = 256
+EVERYBODY = Caller(ANONYMOUS, PREDICTS, "")  # who says nothing, where nobody need say anything
 TELL_SECONDS = 10.0  # between two lines about an overload
 Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 Make = Callable[[Admit | None], Behaviour]
@@ -65,15 +67,17 @@ class Front(grpc.GenericRpcHandler):
     ) -> None:
         """Take who may call, the threads, their room, who reads requests; `count` gets reasons."""
         self._door, self._pool, self._room, self._bodies = door, pools.predict, room, bodies
+        self._is_plain = not door.access.callers.proves
         self._inline, self._count = pools.inline, count
         self._methods: dict[str, Method] = {}
         self._handlers: dict[tuple[str, Caller], Any] = {}
+        self._plain: dict[str, Any] = {}  # handlers for who says nothing and need not
         self._refusers: dict[tuple[str, str, str], Any] = {}
         self._told_at = -TELL_SECONDS
         sentence = f"expected at most {room.max_pending} calls at once, got one more"
         self._full = Refusal("OVERLOADED", "", sentence)
-        self.valve = Valve(room.free)
-        self._pool.on_end = self._ended
+        self.valve = Valve(room)
+        self._pool.on_end, self._pool.watch_from = self._ended, max(1, room.places // 2)
 
     @property
     def handler_count(self) -> int:
@@ -92,6 +96,16 @@ class Front(grpc.GenericRpcHandler):
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         """Return the handler of a call; None where there is no such method."""
+        handler = self._plain.get(details.method)
+        room = self._room
+        if handler is None or room.last is not ANONYMOUS or self._pool.pending >= room.places:
+            return self._chosen(details)
+        for key, _ in details.invocation_metadata:
+            if key == HEADER:
+                return self._chosen(details)
+        return handler
+
+    def _chosen(self, details: grpc.HandlerCallDetails) -> Any:
         path = details.method
         method = self._methods.get(path)
         if method is None:
@@ -121,6 +135,8 @@ class Front(grpc.GenericRpcHandler):
         if len(self._handlers) >= HANDLERS_MAX:
             self._handlers.clear()
         self._handlers[path, caller] = handler
+        if caller == EVERYBODY and self._is_plain and method.pool is None:
+            self._plain[path] = handler
         return handler
 
     def _received(self, inner: Behaviour, method: Method) -> Behaviour:
@@ -203,9 +219,7 @@ def _log(method: Method, context: grpc.ServicerContext, reason: str, code: grpc.
         method.told.refused(None, b"", context, reason, code.name)
 
 
-def _refuser(
-    method: Method, refusal: Refusal, count: Callable[[str], None], inline: Inline
-) -> Any:
+def _refuser(method: Method, refusal: Refusal, count: Callable[[str], None], inline: Inline) -> Any:
     """Return a handler that ends a call before its request is read."""
     status, code, tally = ending(refusal, ""), STATUS[refusal.reason], method.tally
 

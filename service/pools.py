@@ -107,7 +107,8 @@ class FairPool(futures.ThreadPoolExecutor):
 
     The library's pool makes a future with a lock and a condition for every call; without them a
     call takes a tenth less processor time (docs/performance.md). `pending` counts what waits or
-    runs, `pending_of` that of each tenant who has some; `on_end` is told when a call has ended.
+    runs, `pending_of` that of each tenant who has some; `on_end` is told when a call has ended
+    while `watch_from` or more are pending, and once afterwards.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -122,6 +123,8 @@ class FairPool(futures.ThreadPoolExecutor):
         self.pending = 0
         self.pending_of: dict[str, int] = {}
         self.on_end: Callable[[], None] = nothing
+        self.watch_from = 1
+        self._is_watched = False
         self._places: dict[tuple[str, bool], Place] = {}
         self._anybody = self.place("")
         for number in range(size):
@@ -223,7 +226,7 @@ class FairPool(futures.ThreadPoolExecutor):
     def _end(self, place: Place) -> None:
         """Count the end of a call, and promise its thread to the next large one."""
         with self._lock:
-            self.pending -= 1
+            pending = self.pending = self.pending - 1
             left = self.pending_of[place.tenant] - 1
             if left:
                 self.pending_of[place.tenant] = left
@@ -232,7 +235,9 @@ class FairPool(futures.ThreadPoolExecutor):
             if place.is_large:
                 self._large_used -= 1
                 self._promise()
-        self.on_end()
+        if pending >= self.watch_from or self._is_watched:
+            self._is_watched = pending >= self.watch_from
+            self.on_end()
 
 
 class Done:

@@ -11,6 +11,7 @@ another is there; and several for every answer while there are others: most of w
 import time
 
 from service.pools import FairPool
+from service.tenants import ANONYMOUS
 
 PLACES_SHARE = 4  # one in so many pending calls has a place
 LOOKS_ALONE, LOOKS_AMONG_SEVERAL = 0.25, 3.0  # refusals here for every call that ends
@@ -22,9 +23,9 @@ class Room:
     """The places of calls that wait or run; tenants below their share find one beyond them."""
 
     def __init__(self, pool: FairPool, max_pending: int) -> None:
-        self._pool, self.max_pending = pool, max_pending
+        self.pool, self.max_pending = pool, max_pending
         self.places = max(1, max_pending // PLACES_SHARE)
-        self._last = ""
+        self.last = ANONYMOUS  # who called last
         self._several_until = 0.0
         self._looks_each = LOOKS_ALONE
         self._looks = 0.0
@@ -37,12 +38,12 @@ class Room:
 
     def free(self) -> int:
         """Return how many calls may come: to places, or to be looked at where there is none."""
-        places = self.places - self._pool.pending
+        places = self.places - self.pool.pending
         return places if places > 0 else int(self._looks)
 
     def ended(self) -> None:
         """Earn looks with a call that has ended, once the room was full for so many as a burst."""
-        if self._pool.pending < self.places // 2:
+        if self.pool.pending < self.places // 2:
             self._ends, self._looks = 0, 0.0
             return
         self._ends += 1
@@ -51,11 +52,11 @@ class Room:
 
     def has_place(self, tenant: str) -> bool:
         """Return whether a call of a tenant may wait; a refusal is a look spent."""
-        if tenant != self._last:
-            self._last = tenant
+        if tenant != self.last:
+            self.last = tenant
             self._several_until = time.monotonic() + SEVERAL_SECONDS
             self._looks_each = LOOKS_AMONG_SEVERAL
-        if self._pool.pending < self.places or self._is_below_share(tenant):
+        if self.pool.pending < self.places or self._is_below_share(tenant):
             return True
         self._looks = max(0.0, self._looks - 1.0)
         if time.monotonic() > self._several_until:
@@ -64,7 +65,7 @@ class Room:
 
     def _is_below_share(self, tenant: str) -> bool:
         """Return whether a tenant has less than if those who call shared the places evenly."""
-        of = self._pool.pending_of
+        of = self.pool.pending_of
         own = of.get(tenant, 0)
         tenant_count = len(of) + (own == 0)
         return tenant_count > 1 and own < self.places // tenant_count

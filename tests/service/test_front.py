@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from service import front
-from service.valve import AHEAD_MAX, Valve
+from service.valve import Valve
 from tests.service.porting import Port, refusal_of
 
 pytestmark = pytest.mark.slow  # 5 seconds, all together
@@ -24,6 +24,9 @@ def port():
     yield start
     for one in opened:
         one.close()
+
+
+ENDS = {"OK", "CANCELLED", "UNAVAILABLE", "RESOURCE_EXHAUSTED"}
 
 
 class Gate:
@@ -57,11 +60,18 @@ def code_of(future):
 
 
 def test_grpcio_lets_the_valve_stand_before_its_core(port):
-    one = port({"Echo": echo})
+    gate = Gate()
+    one = port({"Gate": gate}, threads=1, max_pending=8)
+    valve = one.port.front.valve
+    assert not valve.is_shut
 
-    assert one.port.front.valve.outstanding == AHEAD_MAX
-    assert one.call("Echo")(b"x").result() == b"x"
-    wait_for(lambda: one.port.front.valve.outstanding == AHEAD_MAX)
+    calls = [one.call("Gate")() for _ in range(4)]
+    wait_for(lambda: valve.is_shut)
+    assert one.pool.pending == 2  # a quarter have places; the others wait in the core
+    gate.opened.set()
+
+    assert [code_of(call) for call in calls] == ["OK"] * 4
+    wait_for(lambda: not valve.is_shut)
 
 
 def test_no_more_calls_wait_than_there_is_room_for_and_the_rest_ends_at_once(port):
@@ -166,9 +176,15 @@ def test_an_unknown_method_is_unimplemented_and_takes_no_room(port):
     assert one.call("Echo")(b"x").result() == b"x"
 
 
-def test_a_server_that_stops_ends_what_it_asked_for(port):
-    one = port({"Echo": echo})
-    one.call("Echo")(b"x").result()
+def test_a_server_that_stops_while_the_valve_is_shut_comes_to_its_end(port):
+    gate = Gate()
+    one = port({"Gate": gate}, threads=1, max_pending=4)
+    calls = [one.call("Gate")() for _ in range(3)]
+    wait_for(lambda: one.port.front.valve.is_shut)
 
-    assert one.port.grpc.stop(None).wait(5)
-    assert one.port.front.valve.outstanding == 0
+    ended = one.port.grpc.stop(0.5)
+    wait_for(lambda: all(call.done() for call in calls))
+    gate.opened.set()
+
+    assert ended.wait(5)
+    assert {code_of(call) for call in calls} <= ENDS
