@@ -1,5 +1,6 @@
 """The machine: its cores, what it is, and what a process has used (Linux: /proc and affinity)."""
 
+import contextlib
 import os
 import platform
 import sys
@@ -40,8 +41,11 @@ def cpu_seconds(pid: int) -> float:
 
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started and that still run."""
-    found = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for path in found for child in path.read_text().split()]
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread has ended
+            found += map(int, path.read_text().split())
+    return found
 
 
 def memory_mb(pid: int, field: str = "VmRSS") -> float:

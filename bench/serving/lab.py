@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 from bench import machine
 from bench.serving import prompts
-from bench.serving.load import WARM_UP_SECONDS, Load, Target
+from bench.serving.load import WARM_UP_SECONDS, Clients, Load, Target
 from bench.serving.prompts import KINDS, SHAPES, Shape
 from bench.serving.servers import Server
 from bench.spread import Spread
-
-FLOOD_CONNECTIONS = 64  # so many that the kernel shares them out evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +96,12 @@ class Lab:
             shot.generator_seconds / shot.seconds,
         )
 
-    def flood(self, contender: Contender, cores: Sequence[int]) -> Sample:
+    def flood(self, contender: Contender, cores: Sequence[int], clients: Clients) -> Sample:
         """Load a contender from some cores for a slice's time; count what ended within it."""
         server = contender.server
         answered, used = server.ok_count(), server.cpu_seconds()
         seconds = self.plan.slice_seconds
-        shot = self.load.flood(contender.target, seconds, cores, FLOOD_CONNECTIONS)
+        shot = self.load.flood(contender.target, seconds, cores, clients)
         used = server.cpu_seconds() - used
         answered = server.ok_count() - answered  # more than ended in time: with the warm-up's
         self.sent += shot.calls

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-CONNECTIONS = 8
-STREAMS = 8
 WARM_UP_SECONDS = 0.3
 LONGEST_SECONDS = 120.0
 FRAME_WINDOW_BITS = 24  # 16 MiB: no answer waits for flow control
@@ -23,6 +21,17 @@ H2LOAD_MISSING = (
     "processor time as the server, so calls/s are understated and their ratios too kind; read the "
     "processor time per call instead."
 )
+
+
+class Clients(NamedTuple):
+    """Connections, and the calls in flight on each."""
+
+    connections: int
+    streams: int
+
+
+USUAL = Clients(8, 8)
+MANY = Clients(64, 2)  # so many that the kernel shares them out evenly
 
 
 class Shot(NamedTuple):
@@ -62,7 +71,7 @@ class Load:
 
     def fire(self, target: Target, calls: int, log: Path | None = None) -> Shot:
         """Send calls with 64 in flight over 8 connections; with a log, one after the other."""
-        clients, streams = (1, 1) if log else (CONNECTIONS, STREAMS)
+        clients, streams = (1, 1) if log else USUAL
         calls = max(calls, clients)
         if log is not None:
             log.unlink(missing_ok=True)  # h2load appends
@@ -72,8 +81,8 @@ class Load:
         asked = [f"-n{calls}", f"-c{clients}", f"-m{streams}", "-t1", *logged]
         return self._summary(*self._run(self._command(target, asked), [self._core]))
 
-    def flood(self, target: Target, seconds: float, cores: Sequence[int], connections: int) -> Shot:
-        """Send from some cores for a time, two calls in flight a connection, after a warm-up.
+    def flood(self, target: Target, seconds: float, cores: Sequence[int], clients: Clients) -> Shot:
+        """Send from some cores for a time, after a warm-up.
 
         What is counted ended in that time; what was in flight at its end is cut off.
         """
@@ -81,7 +90,7 @@ class Load:
             raise RuntimeError(H2LOAD_MISSING)
         asked = [
             *(f"-D{seconds * 1e3:.0f}ms", f"--warm-up-time={WARM_UP_SECONDS * 1e3:.0f}ms"),
-            *(f"-c{connections}", "-m2", f"-t{len(cores)}"),
+            *(f"-c{clients.connections}", f"-m{clients.streams}", f"-t{len(cores)}"),
         ]
         return self._summary(*self._run(self._command(target, asked), cores))
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from bench.promises import Gate, at_least
 from bench.serving import prompts
 from bench.serving.lab import Contender, Cost, Lab, Sample, ratio
+from bench.serving.load import MANY
 from bench.serving.part import SPREAD, Part, Tick
 from bench.serving.prompts import SHAPES, Shape
 from bench.serving.servers import Models, Service
@@ -71,7 +72,7 @@ def _in_turns(
     samples: dict[str, list[Sample]] = {name: [] for name in places}
     for _ in range(lab.plan.repetitions):
         for name, (contender, cores) in places.items():
-            samples[name].append(lab.flood(contender, cores))
+            samples[name].append(lab.flood(contender, cores, MANY))
     return samples
 
 
