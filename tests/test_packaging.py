@@ -22,6 +22,7 @@ DISTRIBUTION = {  # of an import that is not called like its distribution
     "google.rpc": "googleapis-common-protos",
     "grpc": "grpcio",
     "grpc_health": "grpcio-health-checking",
+    "opentelemetry": "opentelemetry-sdk",  # and the exporter's, which shares its package
     "grpc_reflection": "grpcio-reflection",
     "grpc_status": "grpcio-status",
     "sklearn": "scikit-learn",
@@ -147,7 +148,9 @@ def test_a_planted_lock_file_is_found_and_a_relative_path_is_not(tmp_path):
 
 
 def test_the_pins_are_names_and_versions_only():
-    pin = re.compile(r"[A-Za-z0-9._-]+==([0-9]+!)?[0-9]+(\.[0-9]+)*")  # an epoch is part of it
+    pin = re.compile(
+        r"[A-Za-z0-9._-]+==([0-9]+!)?[0-9]+(\.[0-9]+)*(b[0-9]+)?"
+    )  # with an epoch, or a beta
 
     assert [line for line in PINS if not pin.fullmatch(line)] == []
     assert sorted(PINS, key=str.lower) == PINS
@@ -163,7 +166,7 @@ def test_every_declared_dependency_is_pinned():
 
 def test_every_import_of_the_server_is_declared():
     extras = SERVER["project"]["optional-dependencies"]
-    optional = ("demo", "judge", "pretrain", "stores")
+    optional = ("demo", "judge", "otel", "pretrain", "stores")
     declared = sum((extras[name] for name in optional), SERVER["project"]["dependencies"])
     used = third_party("model") | third_party("monitoring") | third_party("service")
 
@@ -196,7 +199,11 @@ def test_the_server_starts_without_torch_and_what_only_the_command_line_needs(tm
     loaded = loaded_by("service.server, model.foundation, model.checkpoint", tmp_path)
 
     assert "service.server" in loaded
-    assert loaded & {"torch", "duckdb", "matplotlib", "jinja2", "pandas", "rich", "click"} == set()
+    assert (
+        loaded
+        & {"torch", "duckdb", "matplotlib", "jinja2", "pandas", "rich", "click", "opentelemetry"}
+        == set()
+    )
 
 
 def test_the_command_line_starts_without_torch(tmp_path):
