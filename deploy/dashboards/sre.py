@@ -142,10 +142,15 @@ def _scraped() -> Panel:
         "replicas",
         "Replicas scraped",
         "Replicas that answer the scrape: fewer than deployed means that they are down or not "
-        "selected, and nothing on this dashboard counts them.",
+        "selected. Above zero, that many certificates end soon and were not renewed.",
         "short",
     )
-    return lines(frame, {"{{namespace}} replicas": f"sum by (namespace) (up{{{SERVER}}})"})
+    replicas = f"sum by (namespace) (up{{{SERVER}}})"
+    left = f"sonoba_certificate_expiry_timestamp_seconds{{{SERVER}}} - time()"
+    soon = f"clamp_max(0.2 * sonoba_certificate_lifetime_seconds{{{SERVER}}}, 14 * 86400)"
+    ending = f"count by (namespace) ({left} < {soon}) or 0 * {replicas}"
+    both = {"{{namespace}} replicas": replicas, "{{namespace}} certificates ending": ending}
+    return lines(frame, both)
 
 
 def _versions() -> Panel:
