@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from service.callers import Callers
 from service.callers_file import Entries, read_callers
+from service.loopback import is_loopback
 from service.quotas import Quotas, Rates, read_quotas
 from service.reloading import FileWatch, Reloaded
 from service.settings import Settings
-from service.transport import Transport, check_exposed, is_loopback
+from service.transport import Transport, check_exposed
 
 
 class Access:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from service import __version__
+from service.loopback import is_loopback
 from service.settings import Settings
 from service.standing import Standing
-from service.transport import is_loopback
 
 EXAMPLES = Path(__file__).with_name("demo_data")
 

@@ -96,7 +96,7 @@ def serve(**flags: str | None) -> None:
         log_start(f"serves {server.described}", addresses(settings.host, *ports, admin))
     if settings.log_format != "json":
         _print(one_server(settings, *ports, admin, server.described))
-    _serve_until_stop(server, settings)
+    _stop(server, settings, _wait_for_stop())
 
 
 @cli.command(hidden=True)
@@ -107,7 +107,7 @@ def worker(number: int) -> None:
     settings = _settings(os.environ)
     configure(settings.log_format, settings.log_level, str(number))
     keep_to(core_of(settings.pin, number, settings.workers))
-    end_with_supervisor(settings.drain_seconds)
+    end_with_supervisor(settings.lame_duck_seconds + settings.drain_seconds)
     try:
         server = _started(settings)
     except click.ClickException as error:
@@ -115,7 +115,7 @@ def worker(number: int) -> None:
         raise SystemExit(1) from None
     ports = server.grpc_port, server.metrics_port, server.admin_port
     _print([line_of(Started(*ports, server.described))])
-    _serve_until_stop(server, settings)
+    _stop(server, settings, signal.sigwait(STOP_SIGNALS))  # a second one may reach all processes
 
 
 @cli.command()
@@ -175,8 +175,7 @@ def _started(settings: Settings) -> "Server":
     return server
 
 
-def _serve_until_stop(server: "Server", settings: Settings) -> None:
-    received = _wait_for_stop()
+def _stop(server: "Server", settings: Settings, received: int) -> None:
     server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
 
 

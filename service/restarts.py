@@ -8,7 +8,7 @@ import math
 STEADY_SECONDS = 60.0  # a life as long as this was no failure of the start
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 30.0
-FAILED_STARTS_MAX = 6  # in a row, of every worker
+FAILED_STARTS_MAX = 4  # in a row, of every worker
 
 
 class Restarts:

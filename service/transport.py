@@ -4,15 +4,14 @@ gRPC asks for the certificate before every handshake (`dynamic_ssl_server_creden
 new pair of files holds for new connections without a restart, and no connection is cut for it.
 """
 
-import ipaddress
 import logging
-import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import grpc
 
+from service.loopback import is_loopback
 from service.reloading import Reloaded
 from service.settings import Settings
 from service.start_error import StartError
@@ -114,12 +113,6 @@ def _bound(add: Callable[[str], int], setting: str, host: str, port: int) -> int
     if not bound:
         raise StartError(f"{setting}: cannot listen on {address}; is another server there?")
     return bound
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address; `OSError` of a name nobody knows."""
-    found = socket.getaddrinfo(host, None)
-    return all(ipaddress.ip_address(str(entry[4][0])).is_loopback for entry in found)
 
 
 def check_exposed(

@@ -46,14 +46,17 @@ def read(line: str) -> Started | Failed | None:
     return Failed(**told) if "sentence" in told else Started(**told)
 
 
-def end_with_supervisor(drain_seconds: float) -> None:
-    """Interrupt this process when its standard input ends; it then finishes what it has begun."""
+def end_with_supervisor(stop_seconds: float) -> None:
+    """Interrupt this process when its standard input ends; it then finishes what it has begun.
+
+    A stop takes at most `stop_seconds`; a process that is still there after that is ended.
+    """
 
     def watch() -> None:
         while os.read(0, 1024):
             pass
         os.kill(os.getpid(), signal.SIGINT)
-        threading.Event().wait(drain_seconds + GRACE_SECONDS)
+        threading.Event().wait(stop_seconds + GRACE_SECONDS)
         os._exit(1)  # nobody is left who would end what hangs
 
     threading.Thread(target=watch, name="supervisor", daemon=True).start()

@@ -1,5 +1,6 @@
 """Several workers under one supervisor, as an operator runs them."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import grpc
 import numpy as np
 import pytest
 
+from model.checkpoint import FOUNDATION_FILE
 from sonoba.v1 import predictor_pb2_grpc
 from tests.e2e.conftest import spawn
 from tests.e2e.workers import Fleet, is_alive, samples, until
@@ -107,21 +109,67 @@ def test_doctor_finds_every_worker(fleet):
 
 
 def test_sigterm_drains_all_workers_together_and_exits_0():
-    """Health turns first, calls go on, and none that was begun is lost."""
+    """Health turns first, calls go on, though the signal also reaches each worker on its own."""
     fleet = Fleet("--lame-duck-seconds", "1")
     pids = fleet.pids()
-    begun = time.monotonic()
-    fleet.child.send_signal(signal.SIGTERM)
+    for pid in [fleet.child.pid, *pids]:  # as systemd does
+        os.kill(pid, signal.SIGTERM)
     time.sleep(0.4)
 
     call(fleet.address, 8)
     health = fleet.json("/healthz")
     assert health == {"status": "draining", "workers": 2, "alive": 2}
-    fleet.child.communicate(timeout=20)
+    _, logged = fleet.child.communicate(timeout=30)
     assert fleet.child.returncode == 0
-    assert 1.0 <= time.monotonic() - begun < 6.0  # one after another would take a second more each
+    lines = [json.loads(line) for line in logged.splitlines()]
+    events = [line["event"] for line in lines if line.get("worker") in ("0", "1")]
+    assert events == ["drain", "drain", "stop", "stop"]  # together, not one after another
     assert len(pids) == 2
     assert not any(map(is_alive, pids))
+
+
+def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced():
+    fleet = Fleet("--lame-duck-seconds", "0.2")
+    before = fleet.pid_of(1)
+
+    os.kill(before, signal.SIGTERM)
+
+    until(lambda: not is_alive(before))
+    until(lambda: fleet.json("/healthz")["alive"] == 2)
+    restarted = fleet.json("/status.json")["workers"][1]
+    assert (restarted["restarts"], restarted["last_end"]) == (1, "exit status 0")
+    assert fleet.stop() == 0
+
+
+def test_a_second_signal_ends_all_at_once():
+    fleet = Fleet("--lame-duck-seconds", "30")
+    pids = fleet.pids()
+    fleet.child.send_signal(signal.SIGTERM)
+    until(lambda: fleet.json("/healthz")["status"] == "draining")
+
+    fleet.child.send_signal(signal.SIGTERM)
+
+    fleet.child.communicate(timeout=10)
+    assert fleet.child.returncode == 130
+    assert not any(map(is_alive, pids))
+
+
+def test_where_no_worker_can_be_started_again_the_supervisor_gives_up(tmp_path):
+    """The model's file is gone when both workers die."""
+    path = tmp_path / "model.json"
+    path.write_bytes(
+        FOUNDATION_FILE.read_bytes().replace(b'"name": "foundation"', b'"name": "other"')
+    )
+    fleet = Fleet("--model-files", str(path))
+    path.unlink()
+
+    for pid in fleet.pids():
+        os.kill(pid, signal.SIGKILL)
+
+    _, error = fleet.child.communicate(timeout=90)
+    assert fleet.child.returncode == 1
+    assert "No such file" in error
+    assert "giving up" in error
 
 
 def test_a_supervisor_that_is_killed_leaves_nothing_behind():
