@@ -207,7 +207,7 @@ def _print(lines: Iterable[str]) -> None:
 
 def _prepare() -> None:
     """Set what a process must have set before it loads libraries and starts threads."""
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else its core writes of every stray handshake
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else a line for each stray handshake
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
     os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "1")  # two series a counter
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # for sigwait, in every thread
