@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -23,6 +24,7 @@ from service.callers_file import line_of
 from service.logs import ConsoleLines, JsonLines
 from service.pace import LINES_A_SECOND, Pace
 from sonoba.v1 import predictor_pb2 as pb
+from tests.security.certificates import Authority
 from tests.service.asking import asking
 from tests.service.telling import Told, telling
 from tests.service.test_batch import batch
@@ -254,6 +256,21 @@ def test_a_call_refused_at_arrival_is_a_line_with_the_trace_of_its_caller(tmp_pa
     assert (line["reason"], line["code"]) == ("UNAUTHENTICATED", "UNAUTHENTICATED")
     assert (line["method"], line["trace_id"]) == (METHOD, TRACE)
     assert "request_id" not in line and "model" not in line
+
+
+def test_who_does_not_speak_tls_leaves_no_line(tmp_path):
+    """Left to itself gRPC's core writes one, in a form of its own, for each of them."""
+    files = Authority(tmp_path / "authority").server()
+    environ = {f"SONOBA_{name.upper()}": str(path) for name, path in files.settings.items()}
+    with telling(**environ) as told:
+        host, port = told.listening["predictions"].rsplit(":", 1)
+        for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01planted" * 40):
+            with socket.create_connection((host, int(port)), timeout=5) as stranger:
+                stranger.sendall(junk)
+                stranger.recv(100)
+        told.stop()
+
+    assert [check(line)["event"] for line in told.lines] == ["start", "drain", "stop"]
 
 
 @contextmanager
