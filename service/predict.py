@@ -124,7 +124,10 @@ def predict(
     except TableError as error:
         raise click.ClickException(str(error)) from None
     except sonoba.SonobaError as error:
-        raise click.ClickException(explained(error, address, timeout)) from None
+        sentence = explained(error, address, timeout)
+        if tls is not None and isinstance(error, sonoba.Unavailable):
+            sentence += "; or its certificate is not of these authorities for this name"
+        raise click.ClickException(sentence) from None
 
 
 def _connected(
