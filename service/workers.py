@@ -24,6 +24,7 @@ log = logging.getLogger("sonoba")
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 END_SECONDS = 10.0  # beyond the drain, after which a worker that has not ended is killed
+REPEAT_SECONDS = 1.0  # within which a second signal is the same wish: timeout(1) sends two
 INTERRUPTED = 130  # the exit status after a second signal
 
 
@@ -180,7 +181,8 @@ class Workers:
         lame_duck = 0.0 if number == signal.SIGINT else settings.lame_duck_seconds
         log.info("stopping %d workers", len(self._running), extra={"event": "drain"})
         self._tell(signal.Signals(number))
-        deadline = self._clock() + lame_duck + settings.drain_seconds + END_SECONDS
+        begun = self._clock()
+        deadline = begun + lame_duck + settings.drain_seconds + END_SECONDS
         while self._running:
             event = self._next(deadline)
             if event is None:
@@ -188,8 +190,9 @@ class Workers:
                 self._tell(signal.SIGKILL)
                 deadline, status = float("inf"), 1
             elif isinstance(event, Asked):
-                self._tell(signal.SIGKILL)
-                status = INTERRUPTED
+                if self._clock() - begun >= REPEAT_SECONDS:
+                    self._tell(signal.SIGKILL)
+                    status = INTERRUPTED
             else:
                 self._note(event)
                 status = status or int(event.told is None and event.status != 0)

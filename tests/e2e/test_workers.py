@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from model.checkpoint import FOUNDATION_FILE
+from service.settings import Settings
 from sonoba.v1 import predictor_pb2_grpc
 from tests.e2e.conftest import spawn
 from tests.e2e.workers import Fleet, is_alive, samples, until
@@ -27,8 +30,12 @@ OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @pytest.fixture(scope="module")
-def fleet():
-    found = Fleet("--lame-duck-seconds", "0.5")
+def fleet(tmp_path_factory):
+    token = tmp_path_factory.mktemp("admin") / "token"
+    token.write_text("a-token-of-the-test\n")
+    token.chmod(0o600)
+    flags = ("--admin-token-file", str(token), "--admin-port", "0")
+    found = Fleet(*flags)
     yield found
     found.kill()
 
@@ -69,6 +76,19 @@ def test_the_supervisor_answers_for_all(fleet):
     assert [one["is_ready"] for one in status["workers"]] == [True, True]
     assert samples(metrics, "sonoba_workers_alive") == {"": 2.0}
     assert "workers-card" in fleet.get("/")
+
+
+def test_what_a_re_evaluator_needs_to_know_can_be_pasted(fleet):
+    """Every worker has an admin port of its own; all of them are one value of SONOBA_REPLICAS."""
+    (line,) = re.findall(r"^ +SONOBA_REPLICAS=(\S+)$", fleet.printed, re.MULTILINE)
+    settings = Settings.from_environ({"SONOBA_REPLICAS": line})
+    asked = health_pb2.HealthCheckRequest(service="sonoba.v1.Replica")
+
+    assert len(set(settings.replicas)) == 2
+    for address in settings.replicas:
+        with grpc.insecure_channel(address) as channel:
+            answer = health_pb2_grpc.HealthStub(channel).Check(asked, timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 def test_it_holds_no_models_and_little_memory(fleet):
@@ -146,6 +166,9 @@ def test_a_second_signal_ends_all_at_once():
     pids = fleet.pids()
     fleet.child.send_signal(signal.SIGTERM)
     until(lambda: fleet.json("/healthz")["status"] == "draining")
+    fleet.child.send_signal(signal.SIGTERM)  # at once: the same wish, sent twice
+    time.sleep(1.1)
+    assert all(map(is_alive, pids))
 
     fleet.child.send_signal(signal.SIGTERM)
 
