@@ -65,7 +65,12 @@ class _Place(NamedTuple):
         span, dtype, shape = self.span, self.dtype, self.shape[1:]
         if dtype is codec.FLOAT64:  # a copy: where it stands, it may not be aligned
             return lambda wire: np.ndarray(shape, dtype, wire[span])
-        return lambda wire: np.ndarray(shape, dtype, wire[span]).astype(np.float64)
+
+        @np.errstate(invalid="ignore")  # of a NaN that signals: it is found in the answer
+        def read(wire: bytes) -> Array:
+            return np.ndarray(shape, dtype, wire[span]).astype(np.float64)
+
+        return read
 
 
 @dataclass(frozen=True, slots=True)
