@@ -33,6 +33,7 @@ FLOORS = {
     "numpy": "2",
     "prometheus-client": "0.26",
     "pydantic": "2.7",
+    "cryptography": "44",
     "click": "8.3",
     "rich": "14",
     "duckdb": "1.4",
