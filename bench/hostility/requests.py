@@ -6,6 +6,7 @@ import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
+from bench.hostility.open_inference import Schema
 from bench.hostility.values import Generator, Prompt, prompt
 from sonoba.v1 import predictor_pb2 as pb
 from sonoba.v1 import replica_pb2 as replica
@@ -38,13 +39,14 @@ class Requests:
     """Draws requests for some models."""
 
     def __init__(self, models: list[Served], rng: Generator) -> None:
-        self._models, self._rng = models, rng
+        self._models, self._rng, self._schema = models, rng, Schema()
 
     @np.errstate(all="ignore")  # sums that overflow are sent too
     def draw(self) -> Request:
         """Return the next request."""
         kinds = [self.predict, self.predict, self.predict, self.summary, self.batch]
         kinds += [self.batch, self.stream, self.summarize, self.describe, self.page, self.replica]
+        kinds += [self.infer, self.infer, self.open_inference]
         return kinds[self._rng.integers(len(kinds))]()
 
     def predict(self) -> Request:
@@ -115,6 +117,20 @@ class Requests:
         if rng.random() < 0.3:
             message.merge_with.CopyFrom(self._sums(one))
         return Request("SummarizeExamples", message)
+
+    def infer(self) -> Request:
+        """Return one prompt, or several, in the words of the Open Inference Protocol."""
+        rng, model = self._rng, self._model()
+        first = self._prompt(model)
+        M, d, Q = *first.x.shape, len(first.queries)
+        more = [prompt(rng, M, d, Q) for _ in range(int(rng.choice([0, 0, 0, 1, 3])))]
+        columns = model.names or tuple(self._columns(model, d))
+        return Request("ModelInfer", self._schema.infer(rng, model.name, columns, [first, *more]))
+
+    def open_inference(self) -> Request:
+        """Return another question of the Open Inference Protocol."""
+        model = self._model()
+        return Request(*self._schema.other(self._rng, model.name, model.version))
 
     def describe(self) -> Request:
         """Return a question about one model."""

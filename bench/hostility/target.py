@@ -1,18 +1,20 @@
 """The service without a port: what answers, what watches the answers, and what keeps them."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 from bench.hostility import requests
 from model.answer import Answer
 from model.prompt import Block
 from model.refusal import Refusal
+from service import oip
 from service.call import Call
 from service.core import Predictor
+from service.errors import Handler
 from service.installed import Installed
 from service.loading import first_models
 from service.monitors import Monitors, watched
+from service.oip_repository import Repository
 from service.replica import Replica
 from service.reservoir import reservoir_of
 from service.server import limits_of
@@ -47,16 +49,20 @@ class Target:
         self._reservoir = reservoir_of(settings)
         self._predictor = self._answering()
         installed = Installed(self._slots, first, settings, SwapTally())
+        self._repository = Repository(self._slots, installed, None)
         replica = Replica(installed, self._reservoir, settings.max_message_bytes)
-        self._handlers: dict[str, Callable[[bytes, Call], bytes]] = {
+        self._handlers = self._by_method() | replica.handlers()
+        self._streams = Streams(self._predictor, 1, SECONDS, SECONDS)
+
+    def _by_method(self) -> dict[str, Handler]:
+        return {
             "Predict": self._predictor.predict,
             "PredictBatch": self._predictor.predict_batch,
             "SummarizeExamples": self._predictor.summarize_examples,
             "GetModel": self._predictor.get_model,
             "ListModels": self._predictor.list_models,
-            **replica.handlers(),
+            **oip.handlers(self._spoken_for(self._predictor)),
         }
-        self._streams = Streams(self._predictor, 1, SECONDS, SECONDS)
 
     @property
     def models(self) -> list[requests.Served]:
@@ -74,9 +80,11 @@ class Target:
         call.caller = TENANT
         return self._handlers[method](wire, call)
 
-    def ask_anew(self, wire: bytes) -> bytes:
-        """Answer a prompt as a server that has seen none before."""
+    def ask_anew(self, wire: bytes, method: str = "Predict") -> bytes:
+        """Answer a Predict or a ModelInfer as a server that has seen no request before."""
         cold = Predictor(self._slots, self._limits, lambda *_: None)
+        if method == "ModelInfer":
+            return oip.OpenInference(self._spoken_for(cold)).model_infer(wire, Call(SECONDS))
         return cold.predict(wire, Call(SECONDS))
 
     def look(self) -> None:
@@ -87,6 +95,9 @@ class Target:
             monitor.diagnosed()
         assert self._reservoir is not None  # a tenant opted in
         self._reservoir.look()
+
+    def _spoken_for(self, predictor: Predictor) -> oip.SpokenFor:
+        return oip.SpokenFor(predictor, self._slots, self._limits, self._repository, lambda: True)
 
     def _answering(self) -> Predictor:
         assert self._reservoir is not None
