@@ -25,6 +25,8 @@ class Plan:
     profile_calls: int = 20_000  # of each profile alone, whose memory is looked at
     start_count: int = 7
     answer_seconds: float = 0.3
+    cost_repetitions: int = 3
+    cost_seconds: float = 0.25
     profile_shapes: tuple[Shape, ...] = SHAPES
 
     @property
@@ -42,6 +44,8 @@ QUICK = Plan(
     profile_calls=1000,
     start_count=2,
     answer_seconds=0.01,
+    cost_repetitions=1,
+    cost_seconds=0.01,
     profile_shapes=SHAPES[:1],
 )
 
@@ -71,6 +75,7 @@ class Lab:
         self.cores = machine.cores()
         self.load = Load(self.cores.generator)
         self._bodies = itertools.count()
+        self.lost: list[str] = []  # a sentence for every slice of which calls were not answered OK
         self.sent = 0
         self.ok = 0
 
@@ -87,8 +92,7 @@ class Lab:
         used = server.cpu_seconds()
         shot = self.load.fire(contender.target, calls, log)
         used = server.cpu_seconds() - used
-        self.sent += shot.calls
-        self.ok += server.ok_count() - answered
+        self._count(server, shot.calls, server.ok_count() - answered)
         return Sample(
             shot.rate,
             used / shot.calls * 1e6,
@@ -104,8 +108,7 @@ class Lab:
         shot = self.load.flood(contender.target, seconds, cores, clients)
         used = server.cpu_seconds() - used
         answered = server.ok_count() - answered  # more than ended in time: with the warm-up's
-        self.sent += shot.calls
-        self.ok += min(shot.calls - shot.failed, answered)
+        self._count(server, shot.calls, min(shot.calls - shot.failed, answered))
         whole = shot.seconds + WARM_UP_SECONDS
         return Sample(
             shot.rate,
@@ -114,21 +117,31 @@ class Lab:
             shot.generator_seconds / whole / len(cores),
         )
 
-    def in_turns(self, contenders: Mapping[str, Contender]) -> dict[str, list[Sample]]:
+    def _count(self, server: Server, sent: int, ok: int) -> None:
+        self.sent += sent
+        self.ok += ok
+        if ok != sent:
+            how = ", ".join(f"{count} {code}" for code, count in server.outcomes().items())
+            self.lost.append(f"{sent - ok} of {sent} were not answered OK by a server of {how}")
+
+    def in_turns(
+        self, contenders: Mapping[str, Contender], seconds: float | None = None
+    ) -> dict[str, list[Sample]]:
         """Return the slices of every contender, interleaved: A B A B in one run."""
-        calls = {name: self._calls(one) for name, one in contenders.items()}
+        lasting = self.plan.slice_seconds if seconds is None else seconds
+        calls = {name: self.calls_of(one, lasting) for name, one in contenders.items()}
         samples: dict[str, list[Sample]] = {name: [] for name in contenders}
         for _ in range(self.plan.repetitions):
             for name, one in contenders.items():
                 samples[name].append(self.slice(one, calls[name]))
         return samples
 
-    def _calls(self, contender: Contender) -> int:
-        """Return how many calls fill a slice; also warms the server up."""
+    def calls_of(self, contender: Contender, seconds: float) -> int:
+        """Return how many calls take so long; also warms the server up."""
         calls = 32
         for _ in range(2):  # 32 calls gauge the slowest request, and far too little of a fast one
             rate = self.slice(contender, min(calls, 500)).rate
-            calls = max(32, round(rate * self.plan.slice_seconds))
+            calls = max(32, round(rate * seconds))
         return calls
 
 

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ HANDLED = re.compile(r"^grpc_server_handled_total\{(.*)\} (\S+)$", re.MULTILINE)
 PROMPTS = re.compile('grpc_method="(Predict|ModelInfer)')
 START_SECONDS = 60.0
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+CODE = re.compile('grpc_code="(\\w+)"')
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 
 
@@ -108,6 +110,10 @@ class Server:
     def ok_count(self) -> int:
         """Return how many prompts' calls it has answered OK since its start."""
         raise NotImplementedError
+
+    def outcomes(self) -> dict[str, int]:
+        """Return how many prompts' calls ended with each status since its start."""
+        return {"OK": self.ok_count()}
 
     def cpu_seconds(self) -> float:
         """Return the processor time it has used, with that of the workers it runs."""
@@ -202,7 +208,11 @@ class Service(Server):
 
     def ok_counts(self) -> list[int]:
         """Return the same of every process that answers."""
-        return [_ok_count(port) for port in self._worker_ports or [self.metrics_port]]
+        return [_outcomes(port)["OK"] for port in self._worker_ports or [self.metrics_port]]
+
+    def outcomes(self) -> dict[str, int]:
+        """Return how many calls ended with each status, by /metrics of every process."""
+        return sum(map(_outcomes, self._worker_ports or [self.metrics_port]), Counter())
 
     def _channel(self) -> grpc.Channel:
         if self._pair is None:
@@ -228,11 +238,12 @@ class Echo(Server):
         return int(self.call("/bench.Echo/Count"))
 
 
-def _ok_count(metrics_port: int) -> int:
+def _outcomes(metrics_port: int) -> Counter[str]:
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as page:
         text = page.read().decode()
-    return sum(
-        int(float(value))
-        for labels, value in HANDLED.findall(text)
-        if 'grpc_code="OK"' in labels and PROMPTS.search(labels)
-    )
+    found: Counter[str] = Counter()
+    for labels, value in HANDLED.findall(text):
+        code = CODE.search(labels)
+        if code and PROMPTS.search(labels):
+            found[code[1]] += int(float(value))
+    return found
