@@ -5,10 +5,11 @@ pool once: who serves the protocol must not take theirs. The schema is proto/inf
 `make proto`; https://github.com/open-inference/open-inference-protocol.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Protocol, TypeVar, cast
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
@@ -110,11 +111,16 @@ class Messages:
         schema.ParseFromString((files("service") / SCHEMA_FILE).read_bytes())
         for file in schema.file:
             pool.AddSerializedFile(file.SerializeToString())
+        names = [
+            f"{file.package}.{kind.name}" for file in schema.file for kind in file.message_type
+        ]
         self._kinds = {
-            kind.name: GetMessageClass(pool.FindMessageTypeByName(f"{file.package}.{kind.name}"))
-            for file in schema.file
-            for kind in file.message_type
+            descriptor.name: GetMessageClass(descriptor)
+            for descriptor in map(pool.FindMessageTypeByName, names)
         }
+        # The library holds the classes of nested messages by nothing but their instances, and one
+        # that the collector frees while another thread asks for it again ends the process.
+        self._nested = [*_nested(pool.FindMessageTypeByName(name) for name in names)]
 
     def infer_request(self, wire: bytes) -> InferRequest:
         """Return the request of a ModelInfer; bytes that are none are refused."""
@@ -138,3 +144,11 @@ class Messages:
     def written(self, kind: str, fields: Mapping[str, object]) -> bytes:
         """Return a message of some fields as bytes; messages in it are mappings again."""
         return self._kinds[kind](**fields).SerializeToString()
+
+
+def _nested(descriptors: Iterable[Descriptor]) -> Iterator[type[Message]]:
+    """Yield the classes of the messages that are declared inside others."""
+    for descriptor in descriptors:
+        for inner in descriptor.nested_types:
+            yield GetMessageClass(inner)
+            yield from _nested([inner])
