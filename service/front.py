@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import grpc
 
 from model.refusal import Refusal
+from service.arrivals import Arrivals, Unread
 from service.bodies import Bodies
 from service.call import Call
 from service.call_log import CallLog
@@ -62,7 +63,7 @@ class Front(grpc.GenericRpcHandler):
         door: Door,
         pools: Pools,
         room: Room,
-        bodies: Bodies,
+        bodies: Bodies | Arrivals,
         count: Callable[[str], None],
     ) -> None:
         """Take who may call, the threads, their room, who reads requests; `count` gets reasons."""
@@ -126,12 +127,17 @@ class Front(grpc.GenericRpcHandler):
     def _handler(self, path: str, method: Method, caller: Caller) -> Any:
         """Make and keep the handler of a method for a caller."""
         behaviour = method.make(_admission(method.enter, caller))
-        if not method.is_stream:
-            behaviour = self._received(behaviour, method)
         pool = method.pool or self._pool.place(caller.tenant, method.is_large)
-        behaviour = on_pool(pool, behaviour)
-        many, one = grpc.stream_stream_rpc_method_handler, grpc.stream_unary_rpc_method_handler
-        handler: Any = many(behaviour) if method.is_stream else one(behaviour)
+        handler: Any
+        if method.is_stream:
+            handler = grpc.stream_stream_rpc_method_handler(on_pool(pool, behaviour))
+        elif isinstance(self._bodies, Arrivals) and method.pool is None:
+            behaviour = on_pool(pool, behaviour)
+            setattr(behaviour, "unread", self._unread(method))  # noqa: B010
+            handler = grpc.unary_unary_rpc_method_handler(behaviour)
+        else:
+            behaviour = on_pool(pool, self._received(behaviour, method))
+            handler = grpc.stream_unary_rpc_method_handler(behaviour)
         if len(self._handlers) >= HANDLERS_MAX:
             self._handlers.clear()
         self._handlers[path, caller] = handler
@@ -145,13 +151,14 @@ class Front(grpc.GenericRpcHandler):
         To grpcio it is one of a stream of requests: for a unary one it would read ahead of the
         behaviour, where nobody could tell that the caller is gone or how long it takes.
         """
+        assert isinstance(self._bodies, Bodies)
         read, is_large = self._bodies.read, method.is_large
 
         def behaviour(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
             try:
                 wire = read(requests, context, is_large)
             except grpc.RpcError:
-                self._expired(method, context)
+                self._expired(method, context.time_remaining() <= 0, context)
                 raise
             except StopIteration:
                 wire = None
@@ -161,9 +168,16 @@ class Front(grpc.GenericRpcHandler):
 
         return behaviour
 
-    def _expired(self, method: Method, context: grpc.ServicerContext) -> None:
+    def _unread(self, method: Method) -> Unread:
+        """Return what becomes of calls of a method that bring no request."""
+
+        def empty(_: object, context: grpc.ServicerContext) -> None:
+            self._end(method, context, Refusal("MALFORMED_REQUEST", "", NO_REQUEST))
+
+        return Unread(lambda is_late: self._expired(method, is_late, None), empty)
+
+    def _expired(self, method: Method, is_late: bool, context: grpc.ServicerContext | None) -> None:
         """Count a call that nobody waits for any more; nothing of it was computed."""
-        is_late = context.time_remaining() <= 0
         code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
         method.tally.begin(0)
         method.tally.end(code, 0.0, 0)
@@ -213,7 +227,9 @@ def _admission(enter: Enter | None, caller: Caller) -> Admit | None:
     return admit
 
 
-def _log(method: Method, context: grpc.ServicerContext, reason: str, code: grpc.StatusCode) -> None:
+def _log(
+    method: Method, context: grpc.ServicerContext | None, reason: str, code: grpc.StatusCode
+) -> None:
     """Log what was refused before it was a call, a few lines a second."""
     if method.told is not None:
         method.told.refused(None, b"", context, reason, code.name)

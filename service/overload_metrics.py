@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from service.arrivals import Arrivals
 from service.bodies import Bodies
 from service.pools import FairPool
 from service.tally import RejectionTally
@@ -21,7 +22,7 @@ class OverloadCollector(Collector):
     """Asks the threads, the valve and the readers of requests on every scrape."""
 
     def __init__(
-        self, pool: FairPool, valve: Valve, bodies: Bodies, rejections: RejectionTally
+        self, pool: FairPool, valve: Valve, bodies: Bodies | Arrivals, rejections: RejectionTally
     ) -> None:
         self._pool, self._valve, self._bodies = pool, valve, bodies
         self._rejections = rejections

@@ -18,6 +18,8 @@ log = logging.getLogger("sonoba")
 
 PLACES_MAX = 1024  # beyond it, places where nothing waits are forgotten
 Told = Callable[["Task"], object]
+Expect = Callable[["Place", Any, tuple[Any, ...]], "Task | None"]
+"""Is shown what grpcio hands over; returns the task of what it will itself put in its place."""
 
 
 def nothing() -> None:
@@ -27,7 +29,7 @@ def nothing() -> None:
 class Task:
     """A call that waits or runs; the one thing grpcio asks of it is to be told of its end."""
 
-    __slots__ = ("_arguments", "_told", "_work", "is_done", "place")
+    __slots__ = ("_arguments", "_told", "_work", "counts", "is_done", "place")
 
     def __init__(
         self, place: "Place", work: Callable[..., object], arguments: tuple[object, ...]
@@ -37,6 +39,7 @@ class Task:
         self._arguments = arguments
         self._told: list[Told] = []
         self.is_done = False
+        self.counts = True  # among what is pending
 
     def run(self) -> None:
         """Do the work and tell of its end, whatever the end is."""
@@ -97,8 +100,12 @@ class Place(futures.ThreadPoolExecutor):
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:  # type: ignore[override]
         """Run a call soon; return what tells of its end."""
-        task = Task(self, work, arguments)
-        self._pool.put(task)
+        pool = self._pool
+        task = None if pool.expected is None else pool.expected(self, work, arguments)
+        if task is None:
+            task = Task(self, work, arguments)
+            pool.expect(self)
+            pool.put(task)
         return task
 
 
@@ -124,6 +131,7 @@ class FairPool(futures.ThreadPoolExecutor):
         self.pending_of: dict[str, int] = {}
         self.on_end: Callable[[], None] = nothing
         self.watch_from = 1
+        self.expected: Expect | None = None  # who waits for requests first (service/arrivals.py)
         self._is_watched = False
         self._places: dict[tuple[str, bool], Place] = {}
         self._anybody = self.place("")
@@ -155,13 +163,23 @@ class FairPool(futures.ThreadPoolExecutor):
         """Run a call of nobody in particular soon; return what tells of its end."""
         return self._anybody.submit(work, *arguments)
 
-    def put(self, task: Task) -> None:
-        """Let a task wait in its place until its turn."""
-        place = task.place
+    def expect(self, place: Place) -> None:
+        """Count a call of a place, which is put there now or soon."""
+        tenant, of = place.tenant, self.pending_of
         with self._lock:
             self.pending += 1
-            of = self.pending_of
-            of[place.tenant] = of.get(place.tenant, 0) + 1
+            of[tenant] = of.get(tenant, 0) + 1
+
+    def set_aside(self, task: Task) -> None:
+        """Count an expected call no more: its caller holds it up."""
+        with self._lock:
+            self._count_end(task)
+        self.on_end()
+
+    def put(self, task: Task) -> None:
+        """Let an expected task wait in its place until its turn."""
+        place = task.place
+        with self._lock:
             if not place.is_large:
                 self._small.put(task)
                 self._ready.put(True)
@@ -211,7 +229,7 @@ class FairPool(futures.ThreadPoolExecutor):
                 task.run()
             except BaseException:
                 log.exception("a call ended outside its handler")
-            self._end(task.place)
+            self._end(task)
             del task  # or the last request stays in memory until the next one
 
     def _next(self) -> Task:
@@ -223,21 +241,28 @@ class FairPool(futures.ThreadPoolExecutor):
         self._is_turn_of_large = True
         return self._small.take()
 
-    def _end(self, place: Place) -> None:
+    def _end(self, task: Task) -> None:
         """Count the end of a call, and promise its thread to the next large one."""
         with self._lock:
-            pending = self.pending = self.pending - 1
-            left = self.pending_of[place.tenant] - 1
-            if left:
-                self.pending_of[place.tenant] = left
-            else:
-                del self.pending_of[place.tenant]
-            if place.is_large:
+            self._count_end(task)
+            pending = self.pending
+            if task.place.is_large:
                 self._large_used -= 1
                 self._promise()
         if pending >= self.watch_from or self._is_watched:
             self._is_watched = pending >= self.watch_from
             self.on_end()
+
+    def _count_end(self, task: Task) -> None:
+        if not task.counts:
+            return
+        task.counts, tenant = False, task.place.tenant
+        self.pending -= 1
+        left = self.pending_of[tenant] - 1
+        if left:
+            self.pending_of[tenant] = left
+        else:
+            del self.pending_of[tenant]
 
 
 class Done:

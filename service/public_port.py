@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from service.bodies import Bodies
+from service.arrivals import reader
 from service.connections import connection_options
 from service.counting import counted_stream, counted_unary
 from service.door import Door
@@ -43,7 +43,7 @@ class PublicPort:
         )
         self.pools = Pools(settings.threads, settings.max_streams)
         room = Room(self.pools.predict, settings.max_pending)
-        self.bodies = Bodies(self.pools.predict, settings.request_seconds)
+        self.bodies = reader(self.pools.predict, settings.request_seconds)
         self.front = Front(door, self.pools, room, self.bodies, self._count)
         options = [*server_options(settings), *connection_options()]
         options += backlog_options(room.backlog)
