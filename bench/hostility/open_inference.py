@@ -1,9 +1,11 @@
 """Requests of the Open Inference Protocol, and what an answer to one must be."""
 
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
@@ -21,6 +23,13 @@ OTHERS = sorted(set(UNARY) - {"ModelInfer"})
 METHODS = frozenset(UNARY)
 
 
+def _kinds(descriptors: Iterable[Descriptor]) -> Iterator[type[Message]]:
+    """Yield the classes of messages and of those declared inside them."""
+    for descriptor in descriptors:
+        yield GetMessageClass(descriptor)
+        yield from _kinds(descriptor.nested_types)
+
+
 class Schema:
     """The protocol's messages, from a pool of their own."""
 
@@ -30,6 +39,12 @@ class Schema:
         for file in schema.file:
             pool.AddSerializedFile(file.SerializeToString())
         self._pool = pool
+        names = [
+            f"{file.package}.{kind.name}" for file in schema.file for kind in file.message_type
+        ]
+        self._kinds = [
+            *_kinds(map(pool.FindMessageTypeByName, names))
+        ]  # else the collector has them
 
     def made(self, name: str, **fields: object) -> Any:
         """Return a message of some fields."""
