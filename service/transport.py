@@ -165,7 +165,7 @@ def _pair(settings: Settings) -> "Reloaded[Pair] | None":
     if certificate is None or key is None:
         missing = "tls_cert_file" if certificate is None else "tls_key_file"
         raise StartError(f"{missing}: expected a file, for the other of the pair is given")
-    from service.certificates import read_pair  # 10 MB of memory, for who speaks TLS
+    from service.certificates import read_pair  # 11 MB of memory, for who speaks TLS
 
     paths = [certificate, key, *([] if trusted is None else [trusted])]
     pair = Reloaded("tls_cert_file", paths, lambda: read_pair(certificate, key, trusted))
