@@ -35,4 +35,5 @@ def as_markdown(tables: Iterable[Table]) -> str:
         title, table.title, table.box = table.title, None, box.MARKDOWN
         console.print(f"### {title}\n", table, sep="\n")
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join(line for i, line in enumerate(lines) if line or (i and lines[i - 1])) + "\n"
+    kept = (line for i, line in enumerate(lines) if line or (i and lines[i - 1]))
+    return "\n".join(kept).rstrip("\n") + "\n"

@@ -13,6 +13,8 @@ from bench.serving.prompts import KINDS, SHAPES, Shape
 from bench.serving.servers import Server
 from bench.spread import Spread
 
+LEAST_FLOOD_SECONDS = 0.3  # in less, many clients may not see one call end
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -27,6 +29,7 @@ class Plan:
     answer_seconds: float = 0.3
     cost_repetitions: int = 3
     cost_seconds: float = 0.25
+    cost_step: int = 1  # takes every so-manieth place of an axis, and its last
     profile_shapes: tuple[Shape, ...] = SHAPES
 
     @property
@@ -37,15 +40,16 @@ class Plan:
 
 
 QUICK = Plan(
-    repetitions=5,
-    slice_seconds=0.08,
+    repetitions=2,
+    slice_seconds=0.05,
     latency_calls=100,
-    memory_calls=3000,
+    memory_calls=1500,
     profile_calls=1000,
     start_count=2,
     answer_seconds=0.01,
     cost_repetitions=1,
     cost_seconds=0.01,
+    cost_step=10,
     profile_shapes=SHAPES[:1],
 )
 
@@ -75,6 +79,7 @@ class Lab:
         self.cores = machine.cores()
         self.load = Load(self.cores.generator)
         self._bodies = itertools.count()
+        self.part = ""  # being measured
         self.lost: list[str] = []  # a sentence for every slice of which calls were not answered OK
         self.sent = 0
         self.ok = 0
@@ -104,7 +109,7 @@ class Lab:
         """Load a contender from some cores for a slice's time; count what ended within it."""
         server = contender.server
         answered, used = server.ok_count(), server.cpu_seconds()
-        seconds = self.plan.slice_seconds
+        seconds = max(self.plan.slice_seconds, LEAST_FLOOD_SECONDS)
         shot = self.load.flood(contender.target, seconds, cores, clients)
         used = server.cpu_seconds() - used
         answered = server.ok_count() - answered  # more than ended in time: with the warm-up's
@@ -122,7 +127,7 @@ class Lab:
         self.ok += ok
         if ok != sent:
             how = ", ".join(f"{count} {code}" for code, count in server.outcomes().items())
-            self.lost.append(f"{sent - ok} of {sent} were not answered OK by a server of {how}")
+            self.lost.append(f"{self.part}: {sent - ok} of {sent} lost by a server of {how}")
 
     def in_turns(
         self, contenders: Mapping[str, Contender], seconds: float | None = None

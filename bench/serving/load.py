@@ -105,7 +105,7 @@ class Load:
     def _summary(self, text: str, used: float) -> Shot:
         rate = re.search(r"([\d.]+) req/s", text)
         done = re.search(r"(\d+) done, (\d+) succeeded", text)
-        if rate is None or done is None:
+        if rate is None or done is None or not float(rate[1]):
             raise RuntimeError(f"expected h2load's summary, got {text[-300:]!r}")
         calls, good = int(done[1]), int(done[2])
         return Shot(calls, calls / float(rate[1]), used, calls - good)

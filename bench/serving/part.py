@@ -22,6 +22,7 @@ class Found:
     measured: object
     tables: tuple[Table, ...]
     gates: tuple[Gate, ...]
+    seconds: float = 0.0  # that it took
 
 
 class Measurable(Protocol):

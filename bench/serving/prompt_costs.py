@@ -92,13 +92,17 @@ def points(plan: Plan) -> list[Point]:
     """Return every point, profiles where there is one."""
     learnt = [shape.d for shape in plan.profile_shapes]
     widths = {"paper": WIDTHS, "foundation": WIDTHS, "profile": learnt}
-    found = []
+    found: list[Point] = []
     for model, known in widths.items():
         d = USUAL.d if USUAL.d in known else known[0]
-        found += [Point("M", model, Shape(M, d)) for M in M_S]
-        found += [Point("d", model, Shape(USUAL.M, d)) for d in known]
-        found += [Point("Q", model, Shape(USUAL.M, d, Q)) for Q in Q_S]
-        found += [Point("n", model, SHAPES[0], n) for n in BATCHES]
+        axes = (
+            [Point("M", model, Shape(M, d)) for M in M_S],
+            [Point("d", model, Shape(USUAL.M, width)) for width in known],
+            [Point("Q", model, Shape(USUAL.M, d, Q)) for Q in Q_S],
+            [Point("n", model, SHAPES[0], n) for n in BATCHES],
+        )
+        for axis in axes:
+            found += dict.fromkeys([*axis[:: plan.cost_step], axis[-1]])
     return found
 
 

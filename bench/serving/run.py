@@ -1,9 +1,10 @@
 """A run of the bench: every part in turn or some of them, and what they found together."""
 
 import tempfile
+import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -65,13 +66,15 @@ def measure(lab: Lab, parts: Sequence[Measurable], progress: Progress) -> dict[s
     found = {}
     for part in parts:
         progress.update(task, description=f"{part.caption:<18}")
-        found[part.name] = _run(part, lab, models, tick)
+        found[part.name] = run_part(part, lab, models, tick)
     return found
 
 
-def _run(part: Measurable, lab: Lab, models: Models, tick: Tick) -> Found:
+def run_part(part: Measurable, lab: Lab, models: Models, tick: Tick) -> Found:
+    """Run one part; where it fails, that is what is found."""
+    lab.part, begun = part.name, time.monotonic()
     try:
-        return part.run(lab, models, tick)
+        return replace(part.run(lab, models, tick), seconds=time.monotonic() - begun)
     except Exception as error:
         traceback.print_exc()
         sentence = f"{type(error).__name__}: {error}"
@@ -118,6 +121,7 @@ class Report:
             "sent": self.sent,
             "answered_ok": self.answered_ok,
             "lost": list(self.lost),
+            "seconds": {name: round(one.seconds, 1) for name, one in self.found.items()},
             **{name: one.measured for name, one in self.found.items()},
             "gates": plain(self.gates),
         }
