@@ -13,8 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from service.callers_file import line_of
+from service.token_command import token
 from tests.e2e.conftest import process  # noqa: F401
 from tests.security.certificates import Authority
 
@@ -71,12 +73,18 @@ class Stage:
         self.said.append(said)
         return child.returncode, said
 
-    def predict(self, token, *more):
+    def token(self, *arguments):
+        """Make or check a token; keep what is said."""
+        done = CliRunner().invoke(token, [str(one) for one in arguments])
+        self.said.append(done.output)
+        return done.exit_code, done.output
+
+    def predict(self, secret):
         return self.run(
             *("predict", "--context", str(EXAMPLES / "context.csv"), "--target", "log_bikers"),
             *("--query", str(EXAMPLES / "query.csv"), "--tls-ca", str(self.own.file)),
             *("--address", f"localhost:{self.server.grpc_port}", "--timeout", "20"),
-            *("--token-file", str(self.write("token", token)), *more),
+            *("--token-file", str(self.write("token", secret))),
         )
 
     def page(self, path):
@@ -97,10 +105,10 @@ def test_nothing_that_anybody_can_read_has_a_secret_in_it(tmp_path, process):  #
     served, answer = stage.predict(GOOD)
     refused, sentence = stage.predict(UNKNOWN)
     stage.callers.write_text(f"{FIRST} shop-7 predict never\n")
-    checked, fault = stage.run("token", "check", str(stage.callers))
+    checked, fault = stage.token("check", stage.callers)
     stage.files.key.write_text(f"-----BEGIN PRIVATE KEY-----\n{SECOND}\n")
     pages = [stage.page(path) for path in ("/metrics", "/", "/status.json")]
-    made, printed = stage.run("token", "new", "--tenant", "a", "--out", str(tmp_path / "made"))
+    made, printed = stage.token("new", "--tenant", "a", "--out", tmp_path / "made")
     wait_for(
         lambda: 'sonoba_certificate_reloads_total{outcome="error"} 1' in stage.page("/metrics")
     )
