@@ -98,6 +98,11 @@ class Server:
         self._log.close()
 
     @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
     def port(self) -> int:
         """The port of its calls."""
         raise NotImplementedError
