@@ -136,6 +136,7 @@ def test_calls_are_counted_by_method_and_code(opened):
     failure(one.call, "Double", b"x", ())
 
     tally = one.port.tallies["Double"]
+    tally.settle()
     assert tally.labels == ("unary", SERVICE, "Double")
     assert (tally.started, tally.handled[grpc.StatusCode.OK]) == (2, 1)
     assert tally.handled[grpc.StatusCode.UNAUTHENTICATED] == 1
