@@ -29,6 +29,7 @@ class Plan:
     answer_seconds: float = 0.3
     cost_repetitions: int = 3
     cost_seconds: float = 0.25
+    pair_count: int = 3  # of models that are watched, and that two workers share
     cost_step: int = 1  # takes every so-manieth place of an axis, and its last
     profile_shapes: tuple[Shape, ...] = SHAPES
 
@@ -49,6 +50,7 @@ QUICK = Plan(
     answer_seconds=0.01,
     cost_repetitions=1,
     cost_seconds=0.01,
+    pair_count=1,
     cost_step=10,
     profile_shapes=SHAPES[:1],
 )

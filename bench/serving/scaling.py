@@ -51,7 +51,7 @@ def measure(lab: Lab, models: Models, tick: Tick) -> list[Scaling]:
     with ExitStack() as stack:
         one = stack.enter_context(Service(first, models))
         two = stack.enter_context(Service(both, models, workers=2))
-        for kind, shape in MODELS:
+        for kind, shape in MODELS[: lab.plan.pair_count]:
             message = prompts.unary(kind, shape)
             places = {
                 ONE: (lab.contender(one, message), first),
@@ -122,4 +122,4 @@ def gates(rows: list[Scaling]) -> Iterator[Gate]:
         yield at_least(name, row.rate_ratio.median, GATE)
 
 
-PART = Part("scaling", "two workers", lambda _: len(MODELS), measure, tables, gates)
+PART = Part("scaling", "two workers", lambda plan: plan.pair_count, measure, tables, gates)

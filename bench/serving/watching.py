@@ -55,7 +55,7 @@ def measure(lab: Lab, models: Models, tick: Tick) -> list[Watching]:
     """Return the table of the models that are admitted as a reference of these prompts."""
     rows = []
     cores = [lab.cores.server]
-    for kind, shape in MODELS:
+    for kind, shape in MODELS[: lab.plan.pair_count]:
         with Service(cores, models, WATCHED) as watched, Service(cores, models, UNWATCHED) as un:
             make_reference(watched, kind, shape)
             for form in METHODS:
@@ -131,7 +131,7 @@ def gates(rows: list[Watching]) -> Iterator[Gate]:
 PART = Part(
     "watching",
     "with monitoring",
-    lambda _: len(MODELS) * len(METHODS),
+    lambda plan: plan.pair_count * len(METHODS),
     measure,
     tables,
     gates,
