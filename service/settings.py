@@ -125,7 +125,7 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level of a line that is logged."""
     log_calls_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the answered calls that are logged, a line each; errors and slow calls always are."""
+    """Share of the answered calls that are logged; errors and slow calls always are."""
     log_tenants: bool = False
     """Whether lines about calls name the tenant."""
     slow_call_seconds: Seconds = 0.25
