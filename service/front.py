@@ -20,7 +20,8 @@ from service.call import Call
 from service.call_log import CallLog
 from service.door import Door, Enter
 from service.errors import STATUS, Admit, ending
-from service.pools import Inline, Pools, on_pool
+from service.inline import Inline
+from service.pools import Pools, on_pool
 from service.roles import PREDICTS, Caller
 from service.room import Room
 from service.tally import MethodTally

@@ -14,6 +14,8 @@ from typing import Any
 
 import grpc
 
+from service.inline import Inline
+
 log = logging.getLogger("sonoba")
 
 PLACES_MAX = 1024  # beyond it, places where nothing waits are forgotten
@@ -263,27 +265,6 @@ class FairPool(futures.ThreadPoolExecutor):
             self.pending_of[tenant] = left
         else:
             del self.pending_of[tenant]
-
-
-class Done:
-    """What tells of an end that was before anybody asked."""
-
-    def add_done_callback(self, tell: Callable[["Done"], object]) -> None:
-        """Tell at once."""
-        tell(self)
-
-
-class Inline(futures.ThreadPoolExecutor):
-    """Runs work where it is handed over: for what never waits, such as a refusal at arrival."""
-
-    def __init__(self) -> None:
-        super().__init__(1, "inline")
-        self._done = Done()
-
-    def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:  # type: ignore[override]
-        """Run it now; return what tells of its end."""
-        work(*arguments)
-        return self._done
 
 
 class Pools:

@@ -5,7 +5,6 @@ With `--from out/bench.json` it draws what `python -m bench.serving` has measure
 
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from rich.console import Console
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy loads: as the service does
 
 from bench.serving.prompt_costs import AGAINST
 from bench.serving.run import run
