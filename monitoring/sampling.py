@@ -1,7 +1,9 @@
 """A fair share of more prompts than the monitor has time for, kept until it has.
 
 Every prompt draws a number in [0, 1); those below a line stay. When too many stay the line falls,
-so what is kept is at any time a uniform random sample of all that came since the last look.
+so what is kept is at any time a uniform random sample of all that came since the last look. When as
+many come as the last time, it falls at once to where it would end: to keep what will have to go
+costs its copy.
 """
 
 import random
@@ -14,6 +16,8 @@ import numpy as np
 from monitoring.ticks import Ticks
 
 Prompt = TypeVar("Prompt")
+
+MORE = 1.5  # times the capacity: what is kept in all when as many come as the last time
 
 
 class Taken(NamedTuple, Generic[Prompt]):
@@ -32,6 +36,7 @@ class Sampler(Generic[Prompt]):
         self._capacity = capacity
         self._kept: list[tuple[float, Prompt]] = []
         self.line, self._came, self._left_out = 1.0, 0, 0
+        self._expected_line = 1.0  # if as many come as the last time
         self._taken_in, self._passed_by = Ticks(), Ticks()
         self.take_in: Callable[[], object] = self._taken_in.tick
         """Counts, without a lock, a prompt that drew a number below `line`: it is to be offered."""
@@ -63,8 +68,18 @@ class Sampler(Generic[Prompt]):
         """Keep a prompt that was drawn with its number; another may have to go for it."""
         with self._lock:
             self._kept.append((number, prompt))
-            if len(self._kept) > 2 * self._capacity:
+            if len(self._kept) <= self._capacity:
+                return
+            if self._expected_line < self.line:
+                self._fall()
+            elif len(self._kept) > 2 * self._capacity:
                 self._shrink()
+
+    def _fall(self) -> None:
+        """Lower the line to where it is expected to end."""
+        count, self.line = len(self._kept), self._expected_line
+        self._kept = [one for one in self._kept if one[0] < self.line]
+        self._left_out += count - len(self._kept)
 
     def _shrink(self) -> None:
         self._kept.sort(key=lambda one: one[0])
@@ -82,5 +97,6 @@ class Sampler(Generic[Prompt]):
             left_out = self._left_out + passed
             taken = Taken([prompt for _, prompt in self._kept], came, left_out)
             self._kept, self.line, self._capacity = [], 1.0, capacity
+            self._expected_line = min(1.0, MORE * capacity / max(came, 1))
             self._came, self._left_out = 0, 0
         return taken

@@ -11,7 +11,6 @@ import grpc
 from service.access import Access
 from service.administrators import Administrators
 from service.call_log import CallLog
-from service.counting import counted_unary
 from service.errors import Handler, answered
 from service.health import Health
 from service.pace import Pace
@@ -58,8 +57,9 @@ class AdminPort:
         seconds = self._settings.default_deadline_seconds
         admit = self._administrators.admit(OBSERVE if name in OBSERVED else OPERATE)
         told = CallLog("/".join(self.tallies[name].labels[1:]), pace=self._pace)
-        behaviour = answered(handler, seconds, self._count, admit, told)
-        return grpc.unary_unary_rpc_method_handler(counted_unary(behaviour, self.tallies[name]))
+        tally = self.tallies[name]
+        behaviour = answered(handler, seconds, self._count, admit, told, tally)
+        return grpc.unary_unary_rpc_method_handler(behaviour)
 
     def start(self) -> int:
         """Listen and answer, return the port; `StartError` where it is taken."""

@@ -57,12 +57,11 @@ class Predictor:
 
     def predict(self, wire: bytes, call: Call) -> bytes:
         """Answer one prompt, in the straight way where there is one."""
-        layout = self._layouts.of(wire)
-        if layout is not None and layout.straight is not None:
-            reply = layout.straight(wire, call)
-            if reply is not None:
-                return reply
-        return self._predict(wire, call, layout)
+        for layout in self._layouts.by_length.get(len(wire), ()):
+            if layout.cut(wire) == layout.contents:
+                reply = None if layout.straight is None else layout.straight(wire, call)
+                return self._predict(wire, call, layout) if reply is None else reply
+        return self._predict(wire, call, None)
 
     @np.errstate(all="ignore")  # what overflows is found in the results and refused
     def _predict(self, wire: bytes, call: Call, layout: Layout | None) -> bytes:

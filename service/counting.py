@@ -1,4 +1,4 @@
-"""Counts and times every call around its handler: wrapped once at start, nothing runs before it."""
+"""Counts and times every stream around its handler: wrapped once at start, nothing runs before it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,24 +7,6 @@ from typing import Any
 import grpc
 
 from service.tally import MethodTally
-
-
-def counted_unary(inner: Callable[..., Any], tally: MethodTally) -> Callable[..., Any]:
-    """Return a unary handler that counts its calls."""
-    now, enter, answer = time.monotonic, tally.enter, tally.answer
-
-    def behaviour(request: Any, context: Any) -> Any:
-        begun = now()
-        enter()
-        try:
-            response = inner(request, context)
-        except BaseException:
-            tally.end(context.code() or grpc.StatusCode.UNKNOWN, now() - begun, 0)
-            raise
-        answer(now() - begun)
-        return response
-
-    return behaviour
 
 
 def counted_stream(inner: Callable[..., Any], tally: MethodTally) -> Callable[..., Any]:

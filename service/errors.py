@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 from model.refusal import Refusal
 from service.call import Call
 from service.call_log import CallLog
+from service.tally import MethodTally
 from service.trace_context import trace_id_of
 
 STATUS = {
@@ -149,32 +150,35 @@ def answered(
     count: Callable[[str], None],
     admit: Admit | None = None,
     told: CallLog | None = None,
+    tally: MethodTally | None = None,
 ) -> Behaviour:
     """Answer a refusal with its status and sentence, and a bug with nothing but the fact.
 
     `count` is told the reason of every refusal; `admit` comes before the request is read.
-    `told` logs what went wrong and what took long.
+    `told` logs what went wrong and what took long, `tally` counts calls.
     """
-    told = told or CallLog(handler.__name__)
-    least_seconds = told.least_seconds
+    told, tally = told or CallLog(handler.__name__), tally or MethodTally("unary", "", "")
+    enter, answer, least_seconds = tally.enter, tally.answer, told.least_seconds
+    now, longest = time.monotonic, default_deadline_seconds
 
     def behaviour(wire: bytes, context: grpc.ServicerContext) -> bytes:
-        call = Call(min(context.time_remaining(), default_deadline_seconds))
+        enter()
+        seconds = context.time_remaining()
+        call = Call(seconds if seconds < longest else longest)
         try:
             call.check_deadline()
             if admit is not None:
                 admit(context, call)
             response = handler(wire, call)
-            if (seconds := time.monotonic() - call.begun) >= least_seconds:
-                told.answered(call, wire, context, seconds)
+            if (taken := now() - call.begun) >= least_seconds:
+                told.answered(call, wire, context, taken)
+            answer(taken)
             return response
-        except Refusal as refusal:
-            failed = refusal
-            told.refused(call, wire, context, failed.reason, STATUS[failed.reason].name)
-        except Exception:
-            failed = internal(call.request_id)
+        except Exception as error:
+            failed = error if isinstance(error, Refusal) else internal(call.request_id)
             told.refused(call, wire, context, failed.reason, STATUS[failed.reason].name)
         count(failed.reason)
+        tally.end(STATUS[failed.reason], now() - call.begun, 0)
         context.abort_with_status(ending(failed, call.request_id, trace_id_of(context)))
         raise AssertionError("abort_with_status raises")
 

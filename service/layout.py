@@ -60,17 +60,10 @@ class _Place(NamedTuple):
         values: Array = np.frombuffer(wire[self.span], self.dtype).reshape(self.shape)
         return values if self.dtype is codec.FLOAT64 else values.astype(np.float64)
 
-    def single(self) -> Callable[[bytes], Array]:
-        """Return `read` in one step, for the one prompt alone: without its first axis."""
-        span, dtype, shape = self.span, self.dtype, self.shape[1:]
-        if dtype is codec.FLOAT64:  # a copy: where it stands, it may not be aligned
-            return lambda wire: np.ndarray(shape, dtype, wire[span])
-
-        @np.errstate(invalid="ignore")  # of a NaN that signals: it is found in the answer
-        def read(wire: bytes) -> Array:
-            return np.ndarray(shape, dtype, wire[span]).astype(np.float64)
-
-        return read
+    @property
+    def single(self) -> tuple[slice, np.dtype[Any], tuple[int, ...]]:
+        """The same of the one prompt alone: without the first axis."""
+        return self.span, self.dtype, self.shape[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +114,10 @@ class Layouts:
 
     def __init__(self, way: Callable[[Layout], Straight | None]) -> None:
         """Take what finds the straight way of a layout."""
-        self._by_length: dict[int, tuple[Layout, ...]] = {}
+        self.by_length: dict[int, tuple[Layout, ...]] = {}  # of a length few, the last first
         self._seen: set[int] = set()
         self._lock = threading.Lock()
         self._way = way
-
-    def of(self, wire: bytes) -> Layout | None:
-        """Return the layout of a request that differs from a known one in numbers and ids only."""
-        for layout in self._by_length.get(len(wire), ()):
-            if layout.cut(wire) == layout.contents:
-                return layout
-        return None
 
     def read(self, layout: Layout, wire: bytes, slots: Slots, call: Call) -> Asked | None:
         """Return what a request of a layout asks; None where that is to be found out anew."""
@@ -151,20 +137,20 @@ class Layouts:
             if layout is None:
                 return
             layout = replace(layout, straight=self._way(layout))
-            if len(self._by_length) >= LAYOUTS_KEPT // SAME_LENGTH_KEPT:
-                self._by_length.clear()
-            others = self._by_length.get(len(wire), ())
+            if len(self.by_length) >= LAYOUTS_KEPT // SAME_LENGTH_KEPT:
+                self.by_length.clear()
+            others = self.by_length.get(len(wire), ())
             others = tuple(other for other in others if other.frame != layout.frame)
-            self._by_length[len(wire)] = (layout, *others)[:SAME_LENGTH_KEPT]
+            self.by_length[len(wire)] = (layout, *others)[:SAME_LENGTH_KEPT]
 
     def forget(self, model: str) -> None:
         """Let go of what was learnt of a model, and so of the version that it was learnt of."""
         with self._lock:
             kept = {
                 length: tuple(one for one in layouts if one.asked.artifact.name != model)
-                for length, layouts in self._by_length.items()
+                for length, layouts in self.by_length.items()
             }
-            self._by_length = {length: layouts for length, layouts in kept.items() if layouts}
+            self.by_length = {length: layouts for length, layouts in kept.items() if layouts}
 
 
 def _layout(wire: bytes, request: pb.PredictRequest, asked: Asked) -> Layout | None:

@@ -8,7 +8,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from service.arrivals import reader
 from service.connections import connection_options
-from service.counting import counted_stream, counted_unary
+from service.counting import counted_stream
 from service.door import Door
 from service.errors import Admit, Handler, answered
 from service.front import Behaviour, Front, Method
@@ -58,8 +58,8 @@ class PublicPort:
         log, telemetry = self._telemetry.log_of(path), self._telemetry
 
         def make(admit: Admit | None) -> Behaviour:
-            behaviour = answered(handler, self._seconds, self._count, admit, log)
-            return telemetry.unary(counted_unary(behaviour, tally), path)
+            behaviour = answered(handler, self._seconds, self._count, admit, log, tally)
+            return telemetry.unary(behaviour, path)
 
         if name in PROBES:
             probe: Any = grpc.unary_unary_rpc_method_handler(on_pool(self.pools.admin, make(None)))

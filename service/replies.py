@@ -1,6 +1,6 @@
 """The response to one prompt, in parts: what its own prompt decides, and what many share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -9,6 +9,7 @@ from model.answer import Answer, Mode, Solver, Warned
 from model.explain import Explanation
 from model.intervals import Intervals
 from model.support import Supported
+from monitoring.watch import Watch
 from service.call import Call
 from service.codec import Array
 from service.layout import Asked
@@ -17,8 +18,6 @@ from service.slot import Served
 from sonoba.v1 import predictor_pb2 as pb
 
 EVIDENCE = {"examples": pb.EVIDENCE_EXAMPLES, "summary": pb.EVIDENCE_SUMMARY}
-
-TAILS_KEPT = 64  # of one layout: a new reference comes now and then
 
 
 def beside(found: Supported, asked: Asked) -> bytes:
@@ -97,38 +96,45 @@ def add_warnings(response: pb.PredictResponse, warned: Sequence[Warned]) -> None
         )
 
 
-def plain(
-    artifact: Served, mode: Mode, query_count: int, notes: Sequence[Warned]
-) -> Callable[[tuple[Array, Solver], str], bytes]:
-    """Return what writes the response to a prompt of examples of which there is no more to say.
+class Plain:
+    """Writes the responses to prompts of examples of which there is no more to say.
 
     The bytes of `head` and `tail`, most of them written once: little-endian doubles are the wire
     form of answers.
     """
-    begin = _tag(1, 8 * query_count)
-    said = pb.PredictResponse()
-    add_warnings(said, notes)
-    between = said.SerializeToString()
-    of = artifact.name, artifact.version
-    tags: dict[int, bytes] = {}
-    tails: dict[str, list[bytes]] = {}
 
-    def reply(found: tuple[Array, Solver], request_id: str) -> bytes:
+    def __init__(
+        self, artifact: Served, mode: Mode, query_count: int, notes: Sequence[Warned]
+    ) -> None:
+        said = pb.PredictResponse()
+        add_warnings(said, notes)
+        self._begin, self._notes = _tag(1, 8 * query_count), said.SerializeToString()
+        self._artifact, self._mode = artifact, mode
+        self._monitor = artifact.monitor
+        self._tags: dict[int, bytes] = {}
+        self._watch: object = self  # what the tails are of: nothing yet
+        self._tails: list[bytes] = []
+
+    def write(self, found: tuple[Array, Solver], request_id: str) -> bytes:
+        """Return the response of answers (Q,) or (), reached in some way."""
         answers, solver = found
-        name = request_id.encode()
-        tag = tags.get(len(name))
-        if tag is None:
-            tag = tags[len(name)] = between + _tag(10, len(name))
-        reference = artifact.reference_id
-        ends = tails.get(reference)
-        if ends is None:
-            if len(tails) >= TAILS_KEPT:
-                tails.clear()
-            ends = [tail(*of, reference, mode, solver, "examples") for solver in Solver]
-            tails[reference] = ends
-        return b"".join((begin, answers.tobytes(), tag, name, ends[solver]))
+        name, monitor = request_id.encode(), self._monitor
+        tag = self._tags.get(len(name)) or self._tagged(len(name))
+        watch = None if monitor is None else monitor.watch
+        tails = self._tails if watch is self._watch else self._renewed(watch)
+        return b"".join((self._begin, answers.tobytes(), tag, name, tails[solver]))
 
-    return reply
+    def _tagged(self, size: int) -> bytes:
+        tag = self._tags[size] = self._notes + _tag(10, size)
+        return tag
+
+    def _renewed(self, watch: Watch | None) -> list[bytes]:
+        """Return the tails, one a solver, beside another reference."""
+        reference = "" if watch is None else watch.reference.id
+        of = self._artifact.name, self._artifact.version, reference, self._mode
+        self._tails = tails = [tail(*of, solver, "examples") for solver in Solver]
+        self._watch = watch  # last: who finds it finds its tails
+        return tails
 
 
 def _tag(field: int, size: int) -> bytes:

@@ -8,17 +8,17 @@ version - is left to `service.core`, which answers the same request from its beg
 
 import contextvars
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import random
 from typing import Protocol, TypeAlias
 
 import numpy as np
+from numpy import ndarray
 
 from model import alone
 from model.answer import Answer, Solver
 from model.prompt import Block, Examples
-from service import replies
+from service import codec, replies
 from service.call import Call
 from service.codec import Array
 from service.layout import Layout, Straight
@@ -27,11 +27,8 @@ from service.slot import Served, Slots
 from service.tally import PromptTally
 from service.watching import Watching
 
-Prompt: TypeAlias = tuple[Array, Array, Array]
-"""x (M, d), y (M,) and queries (Q, d)."""
 Found: TypeAlias = tuple[Array, Solver]
 """Answers (Q,) or (), and how they were reached."""
-Notice = Callable[[Prompt, Found], None]
 
 
 class Told(Protocol):
@@ -77,7 +74,21 @@ class Ways:
         if wants_more or layout.positions is not None or not isinstance(model, alone.Straight):
             return None
         solve = model.alone(layout.x.shape[1], layout.queries.shape[1])
-        return None if solve is None else _Way(self, layout, model, solve).answer
+        if solve is None:
+            return None
+        places = layout.x, layout.y, layout.queries
+        is_wide = all(place.dtype is codec.FLOAT64 for place in places)
+        return _Way(self, layout, model, solve if is_wide else _widened(solve)).answer
+
+
+def _widened(solve: alone.Alone) -> alone.Alone:
+    """Return what takes numbers of 4 bytes as well."""
+
+    def solve_wide(*prompt: Array) -> Found | None:
+        x, y, queries = (array.astype(np.float64) for array in prompt)
+        return solve(x, y, queries)
+
+    return solve_wide
 
 
 class _Way:
@@ -89,15 +100,24 @@ class _Way:
         artifact, M, Q = layout.asked.artifact, layout.x.shape[1], layout.queries.shape[1]
         self._artifact, self._find, self._name = artifact, ways.find, artifact.name
         self._ids = layout.take_ids if layout.has_ids else None
-        self._x, self._y, self._queries = (
-            place.single() for place in (layout.x, layout.y, layout.queries)
-        )
+        self._x, self._x_type, self._x_shape = layout.x.single
+        self._y, self._y_type, self._y_shape = layout.y.single
+        self._q, self._q_type, self._q_shape = layout.queries.single
         self._quiet, self._solve, self._row_count = ways.quiet, solve, M + Q
-        self._reply = replies.plain(artifact, model.mode, Q, model.notes(M))
-        self._names, self._mode = layout.asked.block.names, model.mode
-        self._told, self._notice = ways.told, None
+        self._reply = replies.Plain(artifact, model.mode, Q, model.notes(M))
+        self._names, self._mode, self._told = layout.asked.block.names, model.mode, ways.told
+        self._samples: Samples | None = None
+        self._line, self._share = artifact.line, 0.0
         if ways.samples is not None and Q == 1:
-            self._notice = self._sampled(ways.samples)
+            self._sample(ways.samples)
+
+    def _sample(self, samples: Samples) -> None:
+        """Only count prompts, and show them to whom chance gives them."""
+        self._samples = samples
+        prompts, name, mode = samples.prompts, self._name, self._mode
+        self._ticks = [prompts.ticks(name, mode, solver) for solver in Solver]
+        if isinstance(self._artifact.model, Shadowed):
+            self._share = samples.shadow.share
 
     def answer(self, wire: bytes, call: Call) -> bytes | None:
         """Return the reply to a request that fits the layout; None of one that is not plain."""
@@ -105,43 +125,39 @@ class _Way:
             return None
         if self._ids is not None and not self._ids(wire, call):
             return None
-        prompt = self._x(wire), self._y(wire), self._queries(wire)
-        found = self._quiet.run(self._solve, *prompt)
+        x = ndarray(self._x_shape, self._x_type, wire[self._x])  # a copy: it may not be aligned
+        y = ndarray(self._y_shape, self._y_type, wire[self._y])
+        queries = ndarray(self._q_shape, self._q_type, wire[self._q])
+        found = self._quiet.run(self._solve, x, y, queries)
         if found is None:
             return None
         if call.purse is not None:
             call.purse.take_rows(self._row_count)
-        if self._notice is not None:
-            self._notice(prompt, found)
+        if self._samples is None:
+            prompt = self._block(x, y, queries)
+            self._told(self._artifact, prompt, self._answer(found), call.caller)
         else:
-            self._told(self._artifact, self._block(prompt), self._answer(found), call.caller)
-        return self._reply(found, call.request_id)
+            self._ticks[found[1]]()
+            self._draw(self._samples, found, x, y, queries)
+        return self._reply.write(found, call.request_id)
 
-    def _sampled(self, samples: Samples) -> Notice:
-        """Return what counts a prompt of one query, and shows it to whom chance gives it."""
-        shadow, keep, line = samples.shadow, samples.watching.keep, self._artifact.line
-        share = shadow.share if isinstance(self._artifact.model, Shadowed) else 0.0
-        sampler = None if line is None else line.sampler
-        ticks = [samples.prompts.ticks(self._name, self._mode, solver) for solver in Solver]
+    def _draw(self, samples: Samples, found: Found, *prompt: Array) -> None:
+        """Show a prompt to whom chance gives it."""
+        if self._share and random() < self._share:
+            samples.shadow.take(self._artifact, self._block(*prompt), self._answer(found))
+        line = self._line
+        if line is None:
+            return
+        number, sampler = random(), line.sampler
+        if number >= sampler.line:
+            sampler.pass_by()
+            return
+        sampler.take_in()
+        samples.watching.keep(line, self._block(*prompt), number)
 
-        def notice(prompt: Prompt, found: Found) -> None:
-            ticks[found[1]]()
-            if share and random() < share:
-                shadow.take(self._artifact, self._block(prompt), self._answer(found))
-            if line is None or sampler is None:
-                return
-            number = random()
-            if number >= sampler.line:
-                sampler.pass_by()
-                return
-            sampler.take_in()
-            keep(line, self._block(prompt), number)
-
-        return notice
-
-    def _block(self, prompt: Prompt) -> Block:
-        x, y, queries = prompt
-        return Block(Examples(x[None], y[None]), queries[None], self._names)
+    def _block(self, *prompt: Array) -> Block:
+        x, y, queries = (np.asarray(array, np.float64)[None] for array in prompt)
+        return Block(Examples(x, y), queries, self._names)
 
     def _answer(self, found: Found) -> Answer:
         answers, solver = found

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from monitoring.sampling import Sampler
+from monitoring.sampling import MORE, Sampler
 
 CHI_SQUARE = 44.8  # 9 degrees of freedom: a fair sampler is above it once in a million runs
 
@@ -110,3 +110,34 @@ def test_threads_lose_no_prompt_and_no_count():
     assert len(kept) + sum(taken.left_out_count for taken in found) == 40_000
     assert len(set(kept)) == len(kept)
     assert max(len(taken.prompts) for taken in found) <= 100
+
+
+def test_a_rush_that_goes_on_keeps_little_more_than_there_is_time_for():
+    sampler, copied = Sampler(50), []
+    for _ in range(10):
+        copied.append(0)
+        for place in range(5000):
+            for _, number in sampler.draw(1):
+                sampler.offer(place, number)
+                copied[-1] += 1
+        assert len(sampler.take(50).prompts) == 50
+
+    assert copied[0] > 250  # the line fell by itself
+    assert max(copied[1:]) < 180
+
+
+@pytest.mark.parametrize("count", [51, 200, 1000, 3000])
+def test_after_a_rush_what_is_kept_is_as_fair(count):
+    kept = np.zeros(10)
+    for _ in range(300):
+        sampler = Sampler(50)
+        offered(sampler, 1000, 1)
+        sampler.take(50)
+        offered(sampler, count, 1)
+        taken = sampler.take(50)
+        assert len(taken.prompts) + taken.left_out_count == taken.came_count == count
+        kept += np.bincount(np.array(taken.prompts, int) * 10 // count, minlength=10)
+    expected = kept.sum() * np.bincount(np.arange(count) * 10 // count, minlength=10) / count
+
+    assert ((kept - expected) ** 2 / expected).sum() < CHI_SQUARE
+    assert kept.sum() > 300 * 0.9 * min(50, MORE * 50 * count / 1000)

@@ -341,12 +341,12 @@ def test_the_exact_solves_are_counted_by_version_and_in_all(serving, store):
 def test_layouts_of_the_version_before_are_let_go(started, store):
     for _ in range(3):
         started.stub.Predict(request(BLOCK))
-    known = started.server._predictor._layouts._by_length
+    known = started.server._predictor._layouts.by_length
     assert any(known.values())
     store.promote(NAME, store.add(*drafted(found=watched.fitted(1))))
     follow(started, store)
 
-    assert started.server._predictor._layouts._by_length == {}
+    assert started.server._predictor._layouts.by_length == {}
 
 
 def test_a_store_that_cannot_be_read_for_a_while_is_logged_once(serving, store, caplog):

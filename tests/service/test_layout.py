@@ -197,7 +197,7 @@ def test_the_memory_of_layouts_is_bounded(slots):
         for _ in range(2):
             request = prompt(rng, columns=[letter, letter * 2, letter * 3])
             one.predict(request.SerializeToString(), Call(30.0))
-    kept = one._layouts._by_length
+    kept = one._layouts.by_length
 
     assert len(kept) <= LAYOUTS_KEPT // SAME_LENGTH_KEPT
     assert max(map(len, kept.values())) == SAME_LENGTH_KEPT
