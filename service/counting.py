@@ -1,4 +1,4 @@
-"""Counts and times every stream around its handler: wrapped once at start, nothing runs before it."""
+"""Counts and times every stream around its handler: wrapped once at start."""
 
 import time
 from collections.abc import Callable, Iterator
