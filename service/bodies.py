@@ -1,8 +1,9 @@
 """Reads the requests of unary calls, and keeps threads from callers who send theirs slowly.
 
-A thread that has waited for a request longer than PATIENCE_SECONDS is lent: the pool gets another
-in its place, so that predictions always have their threads. The call is cancelled when its request
-has not come within `request_seconds`, or when more than SLOW_MAX are as slow and it is the oldest.
+A thread that has waited for a request longer than PATIENCE_SECONDS, or than PRESSED_SECONDS while
+calls wait for threads, is lent: the pool gets another in its place. The call is cancelled when its
+request has not come within `request_seconds`, or when more than SLOW_MAX are as slow and it is the
+oldest.
 """
 
 import logging
@@ -19,7 +20,8 @@ from service.pools import FairPool
 log = logging.getLogger("sonoba")
 
 PATIENCE_SECONDS = 0.1
-LOOK_SECONDS = 0.05
+PRESSED_SECONDS = 0.02  # patience while other calls wait for a thread
+LOOK_SECONDS = 0.02
 SLOW_MAX = 64  # threads lent at a time; each holds as much of a request as has come
 
 
@@ -86,8 +88,9 @@ class Bodies:
         """Lend the threads of those that are slow, and cancel those that are too slow."""
         now = monotonic()
         with self._lock:
+            patience = PRESSED_SECONDS if self._pool.waiting_count else PATIENCE_SECONDS
             found = sorted(list(self._open.items()), key=lambda pair: pair[1][0])
-            slow = [(key, one) for key, one in found if now - one[0] > PATIENCE_SECONDS]
+            slow = [(key, one) for key, one in found if now - one[0] > patience]
             too_many = len(slow) - self._slow_max
             for number, (key, reading) in enumerate(slow):
                 self._lend(key, reading)

@@ -14,7 +14,7 @@ from service.pools import FairPool
 from service.tenants import ANONYMOUS
 
 PLACES_SHARE = 2  # one in so many pending calls has a place
-LOOKS_ALONE, LOOKS_AMONG_SEVERAL = 0.25, 3.0  # refusals here for every call that ends
+LOOKS_ALONE, LOOKS_AMONG_SEVERAL = 0.1, 3.0  # refusals here for every call that ends
 LOOKS_SAVED = 16.0  # of looks not needed, how many are kept
 SEVERAL_SECONDS = 10.0  # how long another tenant is remembered
 

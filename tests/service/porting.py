@@ -31,10 +31,10 @@ class Port:
         for name, handler in handlers.items():
             self.tallies[name] = MethodTally("unary", SERVICE, name)
             self.port.unary(SERVICE, name, handler, self.tallies[name])
-        number = self.port.grpc.add_insecure_port("127.0.0.1:0")
+        self.number = self.port.grpc.add_insecure_port("127.0.0.1:0")
         self.port.bodies.start()
         self.port.grpc.start()
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{number}")
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.number}")
 
     @property
     def pool(self):

@@ -124,7 +124,7 @@ def test_more_is_looked_at_once_there_are_several_tenants_and_nothing_in_a_burst
         room.ended()
     assert room.free() == 0
 
-    for _ in range(4):
+    for _ in range(11):
         room.ended()
     assert room.free() == 1
     room.has_place("heavy")
