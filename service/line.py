@@ -11,7 +11,10 @@ from monitoring.sampling import Sampler, Taken
 from service.candidate_shadow import Beside
 
 INTERVAL_SECONDS = 0.5  # between two looks at what waits
-CAPACITY_MIN = 256  # prompts of one look, whatever they cost: the next look waits for longer then
+CAPACITY_MIN = 128  # prompts of one look, whatever they cost: the next look waits for longer then
+CAPACITY_FIRST = 256  # of the first look, before anything is known of costs
+NUMBERS_MAX = 2**19  # of one look, 4 MiB: what waits fills the caches that answers are made in
+KEEP_SECONDS = 5e-5  # what calls lose by each prompt of a look: as many again are kept and dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,20 @@ class Line:
         self.model, self.monitor = model, monitor
         self.beside: Beside | None = None  # set by whoever installs, read by whoever watches
         self.capacity = max(int(budget.prompts_per_second * INTERVAL_SECONDS), 1)
-        self.sampler: Sampler[Waiting] = Sampler(min(self.capacity, CAPACITY_MIN))
+        self.sampler: Sampler[Waiting] = Sampler(min(self.capacity, CAPACITY_FIRST))
         seconds = budget.duplicate_seconds
         self.repeats = Repeats(seconds) if seconds > 0.0 else None
         self.prompt_seconds = 0.0  # what one prompt costs of a processor
+        self._number_count = 1  # of the last prompt
 
     def take(self, allowance_seconds: float) -> Taken[Waiting]:
         """Return what waits; the next sample is as large as the allowance pays for."""
-        paid = allowance_seconds / max(self.prompt_seconds, 1e-9)
-        return self.sampler.take(int(min(max(paid, CAPACITY_MIN), self.capacity)))
+        paid = max(allowance_seconds / (self.prompt_seconds + KEEP_SECONDS), CAPACITY_MIN)
+        fits = max(NUMBERS_MAX // self._number_count, 1)
+        taken = self.sampler.take(int(min(paid, fits, self.capacity)))
+        if taken.prompts:
+            self._number_count = max(taken.prompts[-1].number_count, 1)
+        return taken
 
     def close(self) -> None:
         """Forget what waits, and keep nothing that calls still under way bring.
