@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from model.alone import Alone
 from model.answer import Answer, Caution, Mode, Warned, settled
 from model.calibration import Calibration
 from model.coordinates import Centred, centre
@@ -117,13 +118,24 @@ class ProfileModel:
         context = block.context
         if isinstance(context, Moments):
             _check_summary(context)
-        elif len(context.x) == 1 and block.queries.shape[1] <= FEW_QUERIES and self._has_buckets:
-            single = self._single(context.x.shape[1])
-            quick = single.answer(context.x[0], context.y[0], block.queries[0])
-            if quick and math.isfinite(quick[0].dot(quick[0])):
+        elif len(context.x) == 1:
+            M = context.x.shape[1]
+            solve = self.alone(M, block.queries.shape[1])
+            quick = solve(context.x[0], context.y[0], block.queries[0]) if solve else None
+            if quick:
                 modes, solvers = bytearray((Mode.PROFILE,)), bytearray((quick[1],))
-                return Answer(quick[0][None], modes, solvers, self._notes(1, context.x.shape[1]))
+                return Answer(quick[0][None], modes, solvers, self.notes(M))
         return self._answer_all(block)
+
+    def alone(self, example_count: int, query_count: int) -> Alone | None:
+        """Return what answers single prompts of a length (`model.alone`); None of many queries."""
+        if query_count > FEW_QUERIES or not self._has_buckets:
+            return None
+        return self._single(example_count).finite
+
+    def notes(self, example_count: int) -> Sequence[Warned]:
+        """Return what is to be said of every answer of this profile to prompts of a length."""
+        return self._notes(1, example_count)
 
     def support(self, block: Block, wanted: Wanted) -> Supported:
         """Answer as `answer` does, and give what is wanted beside."""

@@ -104,6 +104,11 @@ class SinglePrompt:
         learnt, solver = self._solved(tokens[:, :-1], labels, mean)  # (Q,)
         return origin + unit * (tokens[M:, -1] + learnt), solver
 
+    def finite(self, x: Array, y: Array, queries: Array) -> tuple[Array, Solver] | None:
+        """Return the same; None where an answer is not finite."""
+        found = self.answer(x, y, queries)
+        return found if found and math.isfinite(found[0].dot(found[0])) else None
+
     def _is_ordinary(self, queries: Array, mean: Array, label_mean: float, power: float) -> bool:
         """Return whether the prompt lies well inside the profile's limits; NaN does not."""
         return (
