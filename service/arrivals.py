@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from service.bodies import LOOK_SECONDS, PATIENCE_SECONDS, SLOW_MAX, Bodies
-from service.pools import FairPool, Place, Task
+from service.fair_pool import FairPool, Place, Task
 
 log = logging.getLogger("sonoba")
 

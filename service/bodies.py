@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import grpc
 
-from service.pools import FairPool
+from service.fair_pool import FairPool
 
 log = logging.getLogger("sonoba")
 

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from service.arrivals import Arrivals
 from service.bodies import Bodies
-from service.pools import FairPool
+from service.fair_pool import FairPool
 from service.tally import RejectionTally
 from service.valve import Valve
 

@@ -10,7 +10,7 @@ another is there; and several for every answer while there are others: most of w
 
 import time
 
-from service.pools import FairPool
+from service.fair_pool import FairPool
 from service.tenants import ANONYMOUS
 
 PLACES_SHARE = 2  # one in so many pending calls has a place

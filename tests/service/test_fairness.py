@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from service.pools import FairPool
+from service.fair_pool import FairPool
 from service.room import LOOKS_AMONG_SEVERAL, Room
 from tests.service.porting import Port
 from tests.service.test_front import code_of, wait_for
@@ -59,8 +59,8 @@ def test_small_and_large_work_take_turns_and_each_is_shared_by_tenants():
     assert len(order) == 61
 
 
-def test_large_work_never_takes_more_than_half_of_the_threads():
-    pool, lock, running, most = FairPool(4, "lanes"), threading.Lock(), [0], [0]
+def test_large_work_never_takes_more_than_a_quarter_of_the_threads():
+    pool, lock, running, most = FairPool(8, "lanes"), threading.Lock(), [0], [0]
 
     def large():
         with lock:
@@ -133,6 +133,33 @@ def test_more_is_looked_at_once_there_are_several_tenants_and_nothing_in_a_burst
     room.ended()
     assert room.free() == LOOKS_AMONG_SEVERAL
     line.served()
+
+
+def test_under_pressure_half_of_the_threads_work_and_all_once_it_is_over():
+    pool, lock, running, most = FairPool(8, "pressed"), threading.Lock(), [0], []
+    pool.watch_from = 16
+
+    def work():
+        with lock:
+            running[0] += 1
+            most.append(running[0])
+        time.sleep(0.002)
+        with lock:
+            running[0] -= 1
+
+    for _ in range(300):
+        pool.submit(work)
+    wait_for(lambda: len(most) == 300)
+    pressed = sorted(most[50:250])[160]  # a rested thread takes a call now and then
+    wait_for(lambda: pool.pending == 0)
+    most.clear()
+    for _ in range(12):
+        pool.submit(work)
+    wait_for(lambda: pool.pending == 0)
+    pool.shutdown()
+
+    assert pressed <= 4
+    assert max(most) > 4
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from service.pools import FairPool
+from service.fair_pool import FairPool
 
 
 @pytest.fixture
