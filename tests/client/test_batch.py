@@ -142,7 +142,7 @@ def test_chunks_keep_to_the_models_limits(client, reference, make_prompt, limits
 def test_chunks_are_at_most_eight_mebibytes(client, reference, make_prompt):
     prompt = make_prompt(M=1000, d=64)
 
-    client.predict_many([prompt] * 20)
+    client.predict_many([prompt] * 20, timeout=60)
 
     sizes = [len(r.features) for r in reference.asked(pb.PredictBatchRequest)]
     assert len(sizes) == 2
