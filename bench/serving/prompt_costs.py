@@ -24,12 +24,8 @@ from sonoba.v1 import predictor_pb2 as pb
 
 USUAL = SHAPES[1]
 M_S, Q_S, BATCHES = (8, 16, 64, 256, 1024), (1, 4, 16, 64, 256), (1, 4, 16, 64, 256, 1024)
-AGAINST = {
-    "M": "examples a prompt",
-    "d": "features",
-    "Q": "queries a prompt",
-    "n": "prompts a call",
-}
+AGAINST = {"M": "examples", "d": "features", "Q": "queries", "n": "prompts a call"}
+ELSE = {"M": "d = 20, Q = 1", "d": "M = 64, Q = 1", "Q": "(64,20)", "n": "(16,5), Q = 1"}
 BASE, FLOAT32 = "as it comes", "float32"
 
 
@@ -172,8 +168,7 @@ def tables(found: Costs) -> Iterator[Table]:
     for against, words in AGAINST.items():
         rows = [one for one in found.points if one.against == against]
         models = list(dict.fromkeys(one.model for one in rows))
-        shapes = ", ".join(f"{m} {next(r.shape for r in rows if r.model == m)}" for m in models)
-        title = f"µs CPU a prompt (calls/s) against {words}; else as {shapes}"
+        title = f"µs CPU a prompt (calls/s) against {words}, {ELSE[against]}"
         table = titled(title, words, *models)
         for place in sorted({one.place for one in rows}):
             cells = {one.model: one for one in rows if one.place == place}
