@@ -71,6 +71,12 @@ bench: .venv/dev.done .venv-peers/done  ## measure speed and memory on this mach
 drift: .venv/dev.done  ## measure whether the monitor is right when it calls, and print its gates
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.drift --gate
 
+hostility: .venv/dev.done  ## overload, crowds, damaged requests and a soak, the long forms: about 40 minutes
+	$(BIN)/python -m bench.serving.overload --gate
+	$(BIN)/python -m bench.serving.connections
+	$(BIN)/python -m bench.hostility.fuzz --minutes 10
+	$(BIN)/python -m bench.hostility.soak --minutes 20
+
 accuracy: .venv/dev.done  ## measure errors and intervals on real groups; SETS=FOLDER takes others than the shipped
 	$(BIN)/python -m bench.accuracy $(if $(SETS),--sets $(SETS))
 
