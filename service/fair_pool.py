@@ -1,9 +1,9 @@
 """Threads that tenants share fairly: each waits in a place of its own, and is served in turn.
 
-Work that may be large never takes more than a quarter of the threads. Under pressure only half of
-them work: the polling thread needs the interpreter for several events of every call, gets it as one
-of those that want it, and what it is late for - arrivals of light tenants, health, ends - waits.
-Fewer threads answer as many calls (docs/adr/0024-overload.md).
+Under pressure only some threads work, three of eight: the polling thread needs the interpreter for
+several events of every call, gets it as one of those that want it, and what it is late for -
+arrivals of light tenants, health, ends - waits. Fewer threads answer as many calls
+(docs/adr/0024-overload.md). Work that may be large never takes all of these.
 """
 
 import logging
@@ -125,8 +125,8 @@ class FairPool(futures.ThreadPoolExecutor):
         self._lock = threading.Lock()
         self._ready: queue.SimpleQueue[bool] = queue.SimpleQueue()  # False ends a thread
         self._small, self._large = Lane(), Lane()
-        self._pressed_size = max(1, size // 2)
-        self._large_max = max(1, self._pressed_size // 2)
+        self._pressed_size = min(size, max(2, size * 3 // 8))
+        self._large_max = max(1, self._pressed_size - 1)
         self._large_used = self._large_due = 0  # has a thread, running or promised; only promised
         self._is_turn_of_large = False
         self.pending = 0
