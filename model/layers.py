@@ -7,6 +7,7 @@ diverges: derived in docs/model.md. `model/tokens.py` is the same network token 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def pass_through(S: Array, rows: Array, steps: Steps) -> tuple[Array, Array]:
     S (p, p) is A/‖A‖_F of one prompt. Equivalent to `effective_inverse`, without forming P: the
     recursion in N = m² takes n · p² where P takes p³, and few array operations.
     """
-    eye = np.eye(len(S))  # (p, p)
+    eye = _eye(len(S))  # (p, p)
     a, b = steps[0]
     answered = a * rows  # (n, p)
     left = rows - answered.dot(S)  # (n, p)
@@ -68,6 +69,14 @@ def pass_through(S: Array, rows: Array, steps: Steps) -> tuple[Array, Array]:
             factor += eye
             N = factor.dot(N).dot(factor)  # (p, p)
     return answered, left
+
+
+@lru_cache(maxsize=64)
+def _eye(p: int) -> Array:
+    """Return I (p, p), to be read only."""
+    eye = np.eye(p)  # (p, p)
+    eye.flags.writeable = False
+    return eye
 
 
 def certificate(steps: Steps, points: int = 20_001) -> tuple[float, float, float]:

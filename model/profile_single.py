@@ -55,6 +55,7 @@ class SinglePrompt:
         self._map = np.column_stack([C1, slopes]) / s[:, None] / sigma  # (d, p+1)
         if self._is_scaled:  # the scale of a prompt comes between
             self._map *= s[:, None]
+        self._back = np.ascontiguousarray(self._map[:, :-1].T)  # (p, d)
         label_unit = units.label_scale if self._has_intercept else math.sqrt(units.label_variance)
         self._sigma, self._unit = sigma, label_unit * sigma
         self._label_variance, self._variance = units.label_variance, units.feature_variance
@@ -79,30 +80,42 @@ class SinglePrompt:
 
     def answer(self, x: Array, y: Array, queries: Array) -> tuple[Array, Solver] | None:
         """Return the answers (Q,) and how they were reached; None near the profile's limits."""
-        M = self._count
-        V = np.concatenate((x, queries))  # (M+Q, d)
-        V -= self._centre
-        mean = self._average.dot(V[:M])  # (d,)
-        label_mean = float(self._average.dot(y))
+        mean, label_mean = self._average.dot(x), float(self._average.dot(y))  # (d,), ()
         labels = y - label_mean  # (M,)
-        power = float(labels.dot(labels))
-        if not self._is_ordinary(V[M:], mean, label_mean, power):
+        power, off = float(labels.dot(labels)), mean - self._centre  # (), (d,)
+        if not self._is_ordinary(queries - self._centre, off, label_mean, power):
             return None
-        V -= mean
+        rows, v = x - mean, queries - mean  # (M, d), (Q, d)
         if self._is_scaled:
-            V /= self._own_scale(V[:M])
-        tokens = V.dot(self._map)  # (M+Q, p+1)
+            scale = self._own_scale(rows)  # (d,)
+            rows /= scale
+            v /= scale
         unit, origin = self._unit, label_mean
         if self._has_intercept:
-            origin = self._level + float(mean.dot(self._level_slopes))
-            labels += label_mean - origin
+            origin = self._level + float(off.dot(self._level_slopes))
         elif not self._has_fixed_unit:
             total = power + PRIOR_ROWS * self._label_variance
-            unit = self._sigma * math.sqrt(total / (M + PRIOR_ROWS))
-        labels *= 1.0 / unit
-        labels -= tokens[:M, -1]
-        learnt, solver = self._solved(tokens[:, :-1], labels, mean)  # (Q,)
-        return origin + unit * (tokens[M:, -1] + learnt), solver
+            unit = self._sigma * math.sqrt(total / (self._count + PRIOR_ROWS))
+        u = v.dot(self._map)  # (Q, p+1)
+        A, b = self._sums(rows, labels, unit)  # (p, p), (p,)
+        if self._has_intercept:
+            gap = self._gap + off.dot(self._gap_map)  # (p,)
+            A += (self._coupling * gap)[:, None] * gap
+            shift = self._first + self._off_share * gap  # (p,) of every token
+            b += (self._count * (label_mean - origin) / unit) * shift
+            u[:, :-1] += shift
+        learnt, solver = self._solved(A, b, u[:, :-1])  # (Q,)
+        return origin + unit * (u[:, -1] + learnt), solver
+
+    def _sums(self, rows: Array, labels: Array, unit: float) -> tuple[Array, Array]:
+        """Return the sums A (p, p) and b (p,) of the tokens of centred rows, labels less prior's.
+
+        Of the rows' own sums: that takes M d² where the tokens themselves took twice as much.
+        """
+        told = rows.T.dot(rows).dot(self._map)  # (d, p+1)
+        A = self._back.dot(told[:, :-1])  # (p, p)
+        A += self._prior_gram
+        return A, self._back.dot(labels.dot(rows) / unit - told[:, -1])
 
     def finite(self, x: Array, y: Array, queries: Array) -> tuple[Array, Solver] | None:
         """Return the same; None where an answer is not finite."""
@@ -126,22 +139,19 @@ class SinglePrompt:
         )
         return scale
 
-    def _solved(self, tokens: Array, labels: Array, mean: Array) -> tuple[Array, Solver]:
-        """Return what the examples add to the prior's answers (Q,), and the stage that did."""
-        M = self._count
-        U = tokens[:M]  # (M, p)
-        A = U.T.dot(U) + self._prior_gram  # (p, p)
-        if self._has_intercept:
-            gap = self._gap + mean.dot(self._gap_map)  # (p,)
-            A += (self._coupling * gap)[:, None] * gap
-            tokens += self._first + self._off_share * gap
+    def _solved(self, A: Array, b: Array, queries: Array) -> tuple[Array, Solver]:
+        """Return what the examples add to the prior's answers (Q,), and the stage that did.
+
+        A (p, p) is written over; queries (Q, p).
+        """
         D: Array = A.diagonal() ** -0.5  # (p,)
         A *= D[:, None] * D
         flat = A.ravel()  # (p p,)
         scale = 1.0 / math.sqrt(flat.dot(flat))  # 1/‖A‖_F
         A *= scale
-        rows = tokens[M - 1 :] * D  # (1+Q, p) the last example's place is taken by b
-        rows[0] = labels.dot(U) * D
+        rows = np.empty((1 + len(queries), len(b)))  # (1+Q, p)
+        rows[0], rows[1:] = b, queries
+        rows *= D
         keys, solver = self._climbed(A, rows, scale)  # (Q, p)
         return keys.dot(rows[0]), solver
 

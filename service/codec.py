@@ -133,7 +133,7 @@ def prompt(request: pb.PredictRequest, kind: str, artifact: Artifact, limits: Li
     positions = validate.schema(artifact, d, names, request.schema_hash)
     validate.enough_examples(artifact, len(y), "examples.features.row_count")
     if positions is not None:
-        x, queries = x[:, positions], queries[:, positions]
+        x, queries = x.take(positions, 1), queries.take(positions, 1)  # in one piece, as sent
     names = artifact.schema.names or names
     return Block(Examples(x[None], y[None]), queries[None], names)
 

@@ -103,7 +103,7 @@ class Layout:
         """Return what a request that fits asks."""
         x, queries = self.x.read(wire), self.queries.read(wire)  # (1, M, d), (1, Q, d)
         if self.positions is not None:
-            x, queries = x[:, :, self.positions], queries[:, :, self.positions]
+            x, queries = x.take(self.positions, 2), queries.take(self.positions, 2)
         artifact, block, evidence, is_forbidden, wanted, shift, order, fills_gaps = self.asked
         block = Block(Examples(x, self.y.read(wire)), queries, block.names)
         return Asked(artifact, block, evidence, is_forbidden, wanted, shift, order, fills_gaps)
