@@ -1,25 +1,32 @@
 """How the C library keeps freed memory: one arena for all threads, and nothing large for later.
 
-By default glibc gives every thread an arena of its own and raises its thresholds with the largest
-block it has seen, up to 32 MiB. Our threads work one at a time and pass large requests on to each
-other: what one has freed is then colder for the next, and is kept many times (docs/performance.md,
-Memory). mallopt(3); other C libraries have no such call, or take no notice.
+glibc gives threads arenas of their own, and once large blocks were freed it takes the next ones from
+there: each arena then keeps as much as its largest request took. With eight threads and requests of
+30 MB a server held 2.8 GB for ever, and now 0.5 GB (docs/adr/0024-overload.md). Our threads work one
+at a time and hand requests on: what one has freed in a shared arena is also still warm for the next,
+a tenth less time a call of 134 kB (docs/performance.md, Memory). mallopt(3).
 """
 
 import ctypes
+import logging
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of malloc.h
-LARGE_BYTES = 2**20  # of a block that goes back to the kernel at once
+log = logging.getLogger("sonoba")
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
+LARGE_BYTES = 2**20  # from here on a block is the system's, and goes back to it
+ARENAS_MAX = 1  # threads wait for the interpreter, not for an arena
 
 
-def share_one_arena() -> bool:
-    """Set it for this process, before it has other threads; return whether it was taken.
-
-    It wins over MALLOC_ARENA_MAX and the like, which glibc reads before.
-    """
+def bound_arenas() -> bool:
+    """Set the options, before threads start; return whether there is a glibc that took them."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # no such call; no such library; no POSIX
+        log.debug("no mallopt here: memory of large requests may stay")
         return False
-    wanted = {M_ARENA_MAX: 1, M_TRIM_THRESHOLD: LARGE_BYTES, M_MMAP_THRESHOLD: LARGE_BYTES}
-    return all(mallopt(name, value) for name, value in wanted.items())
+    wanted = {
+        M_ARENA_MAX: ARENAS_MAX,
+        M_MMAP_THRESHOLD: LARGE_BYTES,
+        M_TRIM_THRESHOLD: LARGE_BYTES,  # set one threshold, and the other no longer follows
+    }
+    return all(mallopt(option, value) for option, value in wanted.items())

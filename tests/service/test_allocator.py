@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from service.allocator import share_one_arena
+from service.allocator import bound_arenas
 
 COUNT = """
 import ctypes, tempfile, threading
-from service.allocator import share_one_arena
+from service.allocator import bound_arenas
 {call}
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -40,12 +40,12 @@ def arenas(call):
 
 
 @on_glibc
-def test_threads_share_one_arena_where_they_would_have_one_each():
+def test_threads_bound_arenas_where_they_would_have_one_each():
     assert arenas("") > 1
-    assert arenas("assert share_one_arena()") == 1
+    assert arenas("assert bound_arenas()") == 1
 
 
 def test_another_c_library_is_left_as_it_is(monkeypatch):
     monkeypatch.setattr("ctypes.CDLL", lambda _: object())
 
-    assert not share_one_arena()
+    assert not bound_arenas()
