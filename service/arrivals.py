@@ -74,12 +74,13 @@ class Unread(NamedTuple):
 class _Coming(Task):
     """A call whose request is on its way, and then one that waits or runs like others."""
 
-    __slots__ = ("_arrivals", "_event", "_received", "_state", "since")
+    __slots__ = ("_arrivals", "_behaviour", "_event", "_received", "_state", "since")
 
     def __init__(
         self, arrivals: "Arrivals", place: Place, work: Any, arguments: tuple[Any, ...]
     ) -> None:
         super().__init__(place, work, arguments)
+        self._behaviour: Any = arguments[3]
         self._event, self._state = event, state = arguments[1:3]
         self._arrivals, self.since = arrivals, 0.0
         self._received = arrivals.known.receive(state, event.call, arguments[5])
@@ -107,16 +108,14 @@ class _Coming(Task):
 
     def run(self) -> None:
         """Answer the call, unless nobody waits for it."""
-        state = self._state
-        answer, event, _, behaviour, _, *more = self._arguments
-        unread: Unread = getattr(behaviour, "unread")  # noqa: B009
+        state, behaviour, call = self._state, self._behaviour, self._arguments
         try:
             if state.client == CANCELLED:
-                unread.gone(self._event.call_details.deadline <= time.time())
+                behaviour.unread.gone(self._event.call_details.deadline <= time.time())
                 return
             if state.request is None:
-                behaviour, state.request = unread.empty, b""
-            self._work(answer, event, state, behaviour, self._request, *more)
+                behaviour, state.request = behaviour.unread.empty, b""
+            self._work(call[0], call[1], state, behaviour, self._request, call[5], call[6])
         finally:
             self.is_done = True
             self._tell()
@@ -203,7 +202,9 @@ class Arrivals:
                 line.put(coming)
                 return coming
             line.begun += 1
-        self._begin(coming)
+        self._open[coming] = None
+        if not coming.begin():
+            self.arrived(coming)
         return coming
 
     def _begin(self, coming: _Coming) -> None:

@@ -133,8 +133,8 @@ class Front(grpc.GenericRpcHandler):
         if method.is_stream:
             handler = grpc.stream_stream_rpc_method_handler(on_pool(pool, behaviour))
         elif isinstance(self._bodies, Arrivals) and method.pool is None:
-            behaviour = on_pool(pool, behaviour)
-            setattr(behaviour, "unread", self._unread(method))  # noqa: B010
+            setattr(behaviour, "experimental_thread_pool", pool)  # noqa: B010  as `on_pool` does,
+            setattr(behaviour, "unread", self._unread(method))  # noqa: B010  a function less
             handler = grpc.unary_unary_rpc_method_handler(behaviour)
         else:
             behaviour = on_pool(pool, self._received(behaviour, method))
