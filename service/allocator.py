@@ -1,10 +1,9 @@
 """How the C library keeps freed memory: one arena for all threads, and nothing large for later.
 
-glibc gives threads arenas of their own, and once large blocks were freed it takes the next ones from
-there: each arena then keeps as much as its largest request took. With eight threads and requests of
-30 MB a server held 2.8 GB for ever, and now 0.5 GB (docs/adr/0024-overload.md). Our threads work one
-at a time and hand requests on: what one has freed in a shared arena is also still warm for the next,
-a tenth less time a call of 134 kB (docs/performance.md, Memory). mallopt(3).
+glibc gives threads arenas of their own, and once large blocks were freed it takes the next ones
+from there: each arena then keeps as much as its largest request took (docs/adr/0024-overload.md).
+Our threads work one at a time and hand requests on: what one has freed in a shared arena is still
+warm for the next, a tenth less time a call of 134 kB (docs/performance.md, Memory). mallopt(3).
 """
 
 import ctypes

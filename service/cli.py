@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from service import __version__
+from service.allocator import bound_arenas
 from service.announced import (
     addresses,
     log_start,
@@ -211,6 +212,7 @@ def _prepare() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
     os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "1")  # two series a counter
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # for sigwait, in every thread
+    bound_arenas()
 
 
 def _wait_for_stop() -> int:
