@@ -88,8 +88,7 @@ class SinglePrompt:
         rows, v = x - mean, queries - mean  # (M, d), (Q, d)
         if self._is_scaled:
             scale = self._own_scale(rows)  # (d,)
-            rows /= scale
-            v /= scale
+            rows, v = rows / scale, v / scale
         unit, origin = self._unit, label_mean
         if self._has_intercept:
             origin = self._level + float(off.dot(self._level_slopes))
