@@ -1,11 +1,13 @@
 """A shadow baseline: a share of the prompts is solved exactly as well, beside the reply.
 
 What the layers' answers differ by, in predictive standard errors, is a metric. No reply waits for
-it: a prompt that finds the queue full is dropped and counted.
+it: a prompt that finds the queue full is dropped and counted. Nor does it take more than a
+hundredth of a processor for long; a solve can take a hundred times as long as an answer.
 """
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import Full, Queue
@@ -33,6 +35,8 @@ Tap = Callable[[Served, Block, Answer], None]
 QUEUE_PROMPTS = 16
 NUMBERS_MAX = 2**18  # of a prompt, 2 MiB: a full queue holds 32 MiB, and no solve takes seconds
 STOP_SECONDS = 5.0
+PROCESSOR_SHARE = 0.01
+BURST_SECONDS = 0.25  # of a processor, that may be spent at once
 ROUNDING = 1e-9  # of an answer: a perfect fit has no standard error to divide by
 
 
@@ -63,7 +67,7 @@ class Shadow:
             self.admit(artifact)
         self.share = share
         self._queue: Queue[_Sampled | None] = Queue(QUEUE_PROMPTS)
-        self._is_stopping = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
     def start(self) -> None:
@@ -98,20 +102,28 @@ class Shadow:
 
     def stop(self) -> None:
         """End the thread after the prompt in hand; what still waits is forgotten."""
-        self._is_stopping = True
+        self._stopping.set()
         with suppress(Full):  # a full queue keeps no thread waiting
             self._queue.put_nowait(None)
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
-        while self._solve_next():
-            pass
+        earned, before = BURST_SECONDS, time.monotonic()
+        while True:
+            began = time.thread_time()
+            if not self._solve_next():
+                return
+            spent, now = time.thread_time() - began, time.monotonic()
+            earned = min(earned + (now - before) * PROCESSOR_SHARE, BURST_SECONDS) - spent
+            before = now
+            if earned < 0.0:
+                self._stopping.wait(-earned / PROCESSOR_SHARE)
 
     def _solve_next(self) -> bool:
         """Solve one prompt, in a frame of its own so that nothing of it outlives the solve."""
         sampled = self._queue.get()
-        if sampled is None or self._is_stopping:
+        if sampled is None or self._stopping.is_set():
             return False
         tally = self.tallies[sampled.name]
         try:

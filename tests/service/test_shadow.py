@@ -15,6 +15,7 @@ from model.prompt import Block, Examples
 from model.schema import Column, Schema
 from model.store import Store
 from model.support import Wanted
+from service import shadow as shadow_module
 from service.shadow import NUMBERS_MAX, QUEUE_PROMPTS, Shadow
 from sonoba.v1 import predictor_pb2 as pb
 from tests.model import profiles, versions
@@ -223,3 +224,29 @@ def test_the_share_of_prompts_is_that_of_the_settings(prompt, share, most):
     seen = shadow._queue.qsize() + outcomes["dropped"]
     assert seen <= most  # 100 by chance, standard error 9.5
     assert (seen > 60) == (share > 0.0)
+
+
+def test_exact_solves_take_no_more_than_their_share_for_long(prompt, monkeypatch):
+    monkeypatch.setattr(shadow_module, "BURST_SECONDS", 0.02)
+    monkeypatch.setattr(shadow_module, "PROCESSOR_SHARE", 0.05)
+    spent = []
+
+    def busy(*_):
+        began = time.thread_time()
+        while time.thread_time() < began + 0.005:
+            pass
+        spent.append(time.thread_time() - began)
+        return 0.5
+
+    monkeypatch.setattr(shadow_module, "disagreement", busy)
+    shadow = Shadow([FOUNDATION], 1.0)
+    shadow.start()
+    began = time.monotonic()
+    while time.monotonic() < began + 1.0:
+        offered(shadow, prompt, 1)
+        time.sleep(0.002)
+    shadow.stop()
+
+    outcomes = shadow.tallies["foundation"].outcomes
+    assert outcomes["dropped"] > 0
+    assert 0.03 < sum(spent) < 0.02 + 0.05 * (time.monotonic() - began) + 0.02
