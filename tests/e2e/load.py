@@ -42,7 +42,8 @@ def plain(address, until, outcome):
                 stub.Predict(request, timeout=5.0, wait_for_ready=True)
                 outcome["answered"] += 1
             except grpc.RpcError as error:
-                outcome["failed"].append(error.code().name)
+                failed = error.code().name, error.details()
+                outcome["failed"].append((time.monotonic(), *failed))
 
 
 def main():

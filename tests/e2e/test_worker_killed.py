@@ -16,6 +16,7 @@ from tests.e2e.workers import Fleet, samples, until
 pytestmark = pytest.mark.slow  # seconds, all together
 
 LOADS, LOAD_SECONDS = 3, 5.0
+DYING_SECONDS = 1.0  # of a process's sockets, on a busy machine
 
 
 @pytest.fixture
@@ -77,30 +78,31 @@ def busiest(fleet):
 
 
 def kill_busiest(fleet):
-    """Kill the worker with most of the calls; return its number and the seconds until another."""
+    """Kill the worker with most of the calls; return its number, when, and when it was back."""
     number = busiest(fleet)
     os.kill(fleet.pid_of(number), signal.SIGKILL)
     killed = time.monotonic()
     until(lambda: fleet.json("/healthz")["alive"] == 1)
     until(lambda: fleet.json("/healthz")["alive"] == 2)
-    return number, time.monotonic() - killed
+    return number, killed, time.monotonic()
 
 
 def test_only_calls_in_flight_fail_customers_see_none_and_prometheus_sees_all(fleet, prometheus):
     loads = [load(fleet.address) for _ in range(LOADS)]
     time.sleep(0.4 * LOAD_SECONDS)
 
-    number, back_seconds = kill_busiest(fleet)
+    number, killed, back = kill_busiest(fleet)
 
     outcomes = [json.loads(one.communicate(timeout=30)[0]) for one in loads]
     customers = [one["customer"] for one in outcomes]
-    failed = [code for one in outcomes for code in one["plain"]["failed"]]
+    failed = [call for one in outcomes for call in one["plain"]["failed"]]
     assert [one["failed"] for one in customers] == [[]] * LOADS
     assert [one["wrong"] for one in customers] == [0] * LOADS
     assert all(one["answered"] > 100 for one in customers)
-    assert 0 < len(failed) <= 2 * LOADS, failed  # in flight, or sent before the end was noticed
-    assert set(failed) == {"UNAVAILABLE"}
-    assert back_seconds < 8.0
+    assert failed  # in flight, or on a connection that the dying process still took
+    assert max(at - killed for at, *_ in failed) < DYING_SECONDS, failed
+    assert {code for _, code, _ in failed} == {"UNAVAILABLE"}
+    assert back - killed < 8.0
     restarts = 'sonoba_worker_restarts_total{job="sonoba-supervisor"}'
     until(lambda: asked(prometheus, restarts) == {str(number): 1.0, str(1 - number): 0.0})
     until(lambda: asked(prometheus, 'up{job="sonoba"} == 1').keys() == {"0", "1"})

@@ -113,15 +113,18 @@ def test_threads_lose_no_prompt_and_no_count():
 
 
 def test_a_rush_that_goes_on_keeps_little_more_than_there_is_time_for():
-    sampler, copied = Sampler(50), []
+    sampler, copied, taken = Sampler(50), [], []
     for _ in range(10):
         copied.append(0)
         for place in range(5000):
             for _, number in sampler.draw(1):
                 sampler.offer(place, number)
                 copied[-1] += 1
-        assert len(sampler.take(50).prompts) == 50
+        taken.append(len(sampler.take(50).prompts))
 
+    assert min(taken) > 30  # 75 are expected below the line, with a deviation of 8.6
+    assert max(taken) == 50
+    assert sum(taken) > 470
     assert copied[0] > 250  # the line fell by itself
     assert max(copied[1:]) < 180
 
