@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
+from service.background import Repeating
 from service.bodies import LOOK_SECONDS, PATIENCE_SECONDS, SLOW_MAX, Bodies
 from service.fair_pool import FairPool, Place, Task
 
@@ -153,7 +154,7 @@ class _Line:
         return coming
 
 
-class Arrivals:
+class Arrivals(Repeating):
     """The calls whose requests are on their way; a thread of its own looks after slow ones.
 
     A call that is slow no longer counts as pending. It is cancelled when its request has not come
@@ -163,6 +164,7 @@ class Arrivals:
     def __init__(
         self, known: Known, pool: FairPool, request_seconds: float, slow_max: int = SLOW_MAX
     ) -> None:
+        super().__init__(self._watch, LOOK_SECONDS, "sonoba-arrivals")
         self.known, self._pool = known, pool
         self._seconds, self._slow_max = request_seconds, slow_max
         small, large = pool.thread_count, max(1, pool.thread_count // 2)
@@ -170,8 +172,6 @@ class Arrivals:
         self._open: dict[_Coming, None] = {}
         self._slow: dict[_Coming, bool] = {}  # set aside; whether they were ended
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="sonoba-arrivals", daemon=True)
         self.cancelled_count = 0
         pool.expected = self.expected
 
@@ -179,16 +179,6 @@ class Arrivals:
     def slow_count(self) -> int:
         """How many calls are slow."""
         return len(self._slow)
-
-    def start(self) -> None:
-        """Begin to look after slow callers."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop looking."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
 
     def expected(self, place: Place, work: Any, arguments: tuple[Any, ...]) -> Task | None:
         """Wait for the request of a call that grpcio hands over; None of what is no such call."""
@@ -202,9 +192,7 @@ class Arrivals:
                 line.put(coming)
                 return coming
             line.begun += 1
-        self._open[coming] = None
-        if not coming.begin():
-            self.arrived(coming)
+        self._begin(coming)
         return coming
 
     def _begin(self, coming: _Coming) -> None:
@@ -232,9 +220,8 @@ class Arrivals:
         self._begin(coming)
 
     def _watch(self) -> None:
-        while not self._stopped.wait(LOOK_SECONDS):
-            if self._open or self._slow:
-                self.look()
+        if self._open or self._slow:
+            self.look()
 
     def look(self) -> None:
         """Set those aside that are slow, and cancel those that are too slow."""

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 import grpc
 
+from service.background import Repeating
 from service.fair_pool import FairPool
 
 log = logging.getLogger("sonoba")
@@ -29,32 +30,21 @@ Reading: TypeAlias = tuple[float, grpc.ServicerContext, bool]
 """A request that is waited for: since when, of which call, and whether it may be large."""
 
 
-class Bodies:
+class Bodies(Repeating):
     """The requests that are being read; a thread of its own looks after them."""
 
     def __init__(self, pool: FairPool, request_seconds: float, slow_max: int = SLOW_MAX) -> None:
+        super().__init__(self._watch, LOOK_SECONDS, "sonoba-bodies")
         self._pool, self._seconds, self._slow_max = pool, request_seconds, slow_max
         self._open: dict[int, Reading] = {}
         self._lent: dict[int, bool] = {}  # threads; whether their calls have been cancelled
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="sonoba-bodies", daemon=True)
         self.cancelled_count = 0
 
     @property
     def slow_count(self) -> int:
         """How many threads are lent."""
         return len(self._lent)
-
-    def start(self) -> None:
-        """Begin to look after readers."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop looking."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
 
     def read(
         self, requests: Iterator[bytes], context: grpc.ServicerContext, is_large: bool
@@ -80,9 +70,8 @@ class Bodies:
         self._pool.take_back(is_large)
 
     def _watch(self) -> None:
-        while not self._stopped.wait(LOOK_SECONDS):
-            if self._open:
-                self.look()
+        if self._open:
+            self.look()
 
     def look(self) -> None:
         """Lend the threads of those that are slow, and cancel those that are too slow."""

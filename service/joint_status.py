@@ -14,6 +14,7 @@ from typing import NamedTuple
 from monitoring.levels import CRITICAL
 from monitoring.snapshot import Snapshot
 from service import joint_sections as sections
+from service.background import Repeating
 from service.joint_levels import joint_snapshots
 from service.standing import Standing
 from service.status_numbers import Section, lines, plain, reason
@@ -23,7 +24,6 @@ from service.worker_answers import Answers, Ask, Heard, worst
 log = logging.getLogger("sonoba")
 
 LOOK_SECONDS = 10.0
-STOP_SECONDS = 5.0
 UNKNOWN = Finding(Trust.NOT_MEASURED, "NO_WORKER")
 
 
@@ -34,7 +34,7 @@ class Joint(NamedTuple):
     finding: Finding
 
 
-class JointStatus:
+class JointStatus(Repeating):
     """Asks the workers and adds up what they say."""
 
     def __init__(
@@ -45,24 +45,17 @@ class JointStatus:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take who there is, how to ask, and the calm that ends an alarm; clock is Unix time."""
+        super().__init__(self._look, LOOK_SECONDS, "status")
         self._standings, self._ask, self._keep_seconds = standings, ask, keep_seconds
         self._clock, self._lock = clock, threading.Lock()
         self._answers = Answers(keep_seconds)
         self._judges: dict[tuple[str, str, str], Judge] = {}
         self._trust, self._since = Trust.NOT_MEASURED, clock()
         self._pool = ThreadPoolExecutor(len(standings()), "status")
-        self._is_ending = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="status", daemon=True)
-
-    def start(self) -> None:
-        """Look from now on."""
-        self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
-        self._is_ending.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
+        """End the threads."""
+        super().stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def report(self, model: str | None = None) -> Section:
@@ -96,13 +89,12 @@ class JointStatus:
         }
 
     def _look(self) -> None:
-        while not self._is_ending.wait(LOOK_SECONDS):
-            try:
-                fresh = self._ask_all(None)
-                with self._lock:
-                    self._judged(fresh, self._clock())
-            except Exception:
-                log.exception("the workers' answers are missing once")
+        try:
+            fresh = self._ask_all(None)
+            with self._lock:
+                self._judged(fresh, self._clock())
+        except Exception:
+            log.exception("the workers' answers are missing once")
 
     def _ask_all(self, model: str | None) -> list[tuple[Standing, Section | None]]:
         standings = list(self._standings())

@@ -5,11 +5,11 @@ thread looks at all of them, so that no call ever waits for a disk.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from service.background import Repeating
 from service.start_error import StartError
 
 log = logging.getLogger("sonoba")
@@ -65,32 +65,24 @@ class Reloaded(Generic[Value]):
         return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in found)
 
 
-class FileWatch:
+class FileWatch(Repeating):
     """The thread that looks."""
 
     def __init__(self, looks: Sequence[Callable[[], None]], seconds: float = LOOK_SECONDS) -> None:
-        self._looks, self._seconds = tuple(looks), seconds
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="sonoba-files", daemon=True)
+        super().__init__(self._look, seconds, "sonoba-files")
+        self._looks = tuple(looks)
 
     def start(self) -> None:
         """Begin to look, where there is anything to look at."""
         if self._looks:
-            self._thread.start()
+            super().start()
 
-    def stop(self) -> None:
-        """End."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _work(self) -> None:
-        while not self._stopped.wait(self._seconds):
-            for look in self._looks:
-                try:
-                    look()
-                except Exception:
-                    log.exception("bug while looking at a file")
+    def _look(self) -> None:
+        for look in self._looks:
+            try:
+                look()
+            except Exception:
+                log.exception("bug while looking at a file")
 
 
 def _sentence(error: OSError | FileFault) -> str:

@@ -19,6 +19,7 @@ from model.answer import Answer
 from model.checkpoint import Artifact
 from model.prompt import Block, Examples
 from monitoring.repeats import Repeats
+from service.background import Repeating
 from service.kept import Allowances, Bounds, Kept, Line, fitting
 from service.settings import Settings
 from service.tenants import EVERYBODY
@@ -31,7 +32,6 @@ INTERVAL_SECONDS = 1.0  # between two looks at what waits and at what is too old
 NUMBERS_MAX = 2**18  # of one prompt, 2 MiB
 WAITING_BLOCKS_MAX = 8192
 WAITING_BYTES_MAX = 16 * 2**20  # of the requests that wait to be copied from
-STOP_SECONDS = 5.0
 
 
 class _Waiting(NamedTuple):
@@ -48,10 +48,11 @@ _Prompt = tuple[_Waiting, int]
 """One prompt of a block that waits."""
 
 
-class Reservoir:
+class Reservoir(Repeating):
     """The kept prompts of one process, and the thread that keeps and deletes them."""
 
     def __init__(self, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(self._keep_and_delete, INTERVAL_SECONDS, "reservoir")
         self._bounds, self._clock = bounds, clock
         self._is_open = EVERYBODY in bounds.tenants
         self._waiting: deque[_Waiting] = deque(maxlen=WAITING_BLOCKS_MAX)
@@ -60,22 +61,14 @@ class Reservoir:
         self._kept: list[Kept] = []  # the oldest first
         self._allowances = Allowances(bounds.prompt_count)
         self._repeats = Repeats(bounds.repeat_seconds) if bounds.repeat_seconds > 0.0 else None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reservoir", daemon=True)
 
     def __len__(self) -> int:
         """Return how many prompts are in memory at this moment, but for those that wait."""
         return len(self._kept)
 
-    def start(self) -> None:
-        """Keep and delete from now on."""
-        self._thread.start()
-
     def stop(self) -> None:
         """End, and forget every prompt."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
+        super().stop()
         with self._lock:
             self._waiting.clear()
             self._kept.clear()
@@ -137,12 +130,11 @@ class Reservoir:
             if self._repeats is None or self._repeats.is_new(_bytes(one), one.at_seconds):
                 yield one
 
-    def _run(self) -> None:
-        while not self._stopping.wait(INTERVAL_SECONDS):
-            try:
-                self.look()
-            except Exception:
-                log.exception("the reservoir failed")
+    def _keep_and_delete(self) -> None:
+        try:
+            self.look()
+        except Exception:
+            log.exception("the reservoir failed")
 
 
 def reservoir_of(settings: Settings) -> Reservoir | None:

@@ -6,34 +6,22 @@ from collections.abc import Callable
 
 from model.store import Store
 from model.version_folder import StoreError
+from service.background import Repeating
 
 log = logging.getLogger("sonoba")
 
-STOP_SECONDS = 5.0
 
-
-class StoreWatch:
+class StoreWatch(Repeating):
     """The thread that looks; a store that cannot be read for a while changes nothing."""
 
     def __init__(
         self, refresh: Callable[[], Store], follow: Callable[[Store], None], poll_seconds: float
     ) -> None:
         """Take what brings the store up to date, and what follows it."""
-        self._refresh, self._follow, self._poll_seconds = refresh, follow, poll_seconds
+        super().__init__(self.look, poll_seconds, "store", is_first_at_once=True)
+        self._refresh, self._follow = refresh, follow
         self._complaint = ""
         self._looking = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
-
-    def start(self) -> None:
-        """Look now, and again and again."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the look in hand."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
 
     def look(self) -> str:
         """Look once, one thread at a time; return what is wrong with the store, empty if nothing.
@@ -62,8 +50,3 @@ class StoreWatch:
         if complaint != self._complaint:
             log.warning("store: %s; what is in force stays", complaint)
         self._complaint = complaint
-
-    def _run(self) -> None:
-        self.look()
-        while not self._stopping.wait(self._poll_seconds):
-            self.look()

@@ -1,20 +1,19 @@
 """The last hours in memory: one point every half minute, whether anybody looks or not."""
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from monitoring.levels import CRITICAL
 from monitoring.snapshot import Snapshot
+from service.background import Repeating
 from service.traffic import Rates
 
 log = logging.getLogger("sonoba")
 
 STEP_SECONDS = 30.0
 POINT_COUNT = 720  # six hours
-STOP_SECONDS = 5.0
 
 
 class Errors(NamedTuple):
@@ -34,25 +33,14 @@ class Point(NamedTuple):
     errors: Mapping[str, Errors]  # by model
 
 
-class Trend:
+class Trend(Repeating):
     """A ring of points and the thread that takes them."""
 
     def __init__(self, take: Callable[[], Point], step_seconds: float = STEP_SECONDS) -> None:
-        self._take = take
-        self._step_seconds = step_seconds
-        self._points: deque[Point] = deque(maxlen=POINT_COUNT)
-        self._is_ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="trend", daemon=True)
-
-    def start(self) -> None:
         """Take a point now and at every step."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._is_ending.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
+        super().__init__(self.add, step_seconds, "trend", is_first_at_once=True)
+        self._take = take
+        self._points: deque[Point] = deque(maxlen=POINT_COUNT)
 
     def points(self) -> list[Point]:
         """Return the points, oldest first."""
@@ -64,11 +52,6 @@ class Trend:
             self._points.append(self._take())
         except Exception:
             log.exception("a point of the status page is missing")
-
-    def _run(self) -> None:
-        self.add()
-        while not self._is_ending.wait(self._step_seconds):
-            self.add()
 
 
 def errors_of(snapshot: Snapshot) -> Errors:
