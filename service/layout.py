@@ -7,7 +7,6 @@ model; those were checked, and its numbers are where the other's were (docs/adr/
 """
 
 import struct
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from model.prompt import Block, Examples
 from model.support import Wanted
 from service import codec
+from service.by_length import ByLength
 from service.call import Call
 from service.slot import Served, Slots
 from service.wire import Field, fields
@@ -25,9 +25,6 @@ from sonoba.v1 import predictor_pb2 as pb
 
 Array = NDArray[np.float64]
 
-LAYOUTS_KEPT = 256
-LENGTHS_SEEN_KEPT = 4096
-SAME_LENGTH_KEPT = 4  # layouts of one length, each compared with a request of that length
 LARGEST_FRAME_BYTES = 8192  # of what is kept of one request, names included
 COLUMNS, GROUP_ID, REQUEST_ID = 6, 8, 10  # fields of PredictRequest; ids change with every call
 
@@ -109,14 +106,12 @@ class Layout:
         return Asked(artifact, block, evidence, is_forbidden, wanted, shift, order, fills_gaps)
 
 
-class Layouts:
+class Layouts(ByLength[Layout]):
     """The layouts seen lately; bounded, and safe to use from many threads."""
 
     def __init__(self, way: Callable[[Layout], Straight | None]) -> None:
         """Take what finds the straight way of a layout."""
-        self.by_length: dict[int, tuple[Layout, ...]] = {}  # of a length few, the last first
-        self._seen: set[int] = set()
-        self._lock = threading.Lock()
+        super().__init__()
         self._way = way
 
     def read(self, layout: Layout, wire: bytes, slots: Slots, call: Call) -> Asked | None:
@@ -127,30 +122,16 @@ class Layouts:
 
     def learn(self, wire: bytes, request: pb.PredictRequest, asked: Asked) -> None:
         """Keep the layout of an accepted request, the second time one of this length comes."""
-        with self._lock:
-            if len(wire) not in self._seen:
-                if len(self._seen) >= LENGTHS_SEEN_KEPT:
-                    self._seen.clear()
-                self._seen.add(len(wire))
-                return
+
+        def made() -> Layout | None:
             layout = _layout(wire, request, asked)
-            if layout is None:
-                return
-            layout = replace(layout, straight=self._way(layout))
-            if len(self.by_length) >= LAYOUTS_KEPT // SAME_LENGTH_KEPT:
-                self.by_length.clear()
-            others = self.by_length.get(len(wire), ())
-            others = tuple(other for other in others if other.frame != layout.frame)
-            self.by_length[len(wire)] = (layout, *others)[:SAME_LENGTH_KEPT]
+            return layout and replace(layout, straight=self._way(layout))
+
+        self._learn(len(wire), made, lambda one, other: one.frame == other.frame)
 
     def forget(self, model: str) -> None:
         """Let go of what was learnt of a model, and so of the version that it was learnt of."""
-        with self._lock:
-            kept = {
-                length: tuple(one for one in layouts if one.asked.artifact.name != model)
-                for length, layouts in self.by_length.items()
-            }
-            self.by_length = {length: layouts for length, layouts in kept.items() if layouts}
+        self._forget(lambda one: one.asked.artifact.name == model)
 
 
 def _layout(wire: bytes, request: pb.PredictRequest, asked: Asked) -> Layout | None:

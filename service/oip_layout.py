@@ -7,15 +7,14 @@ numbers and its id. Why that is sound: docs/adr/0010. Whether a model answers, a
 core's to say at every call.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 
+from service.by_length import SAME_LENGTH_KEPT, ByLength
 from service.oip_messages import InferRequest
 from service.oip_request import PREDICTION, Question
 from service.wire import fields
 
-LENGTHS_KEPT, SAME_LENGTH_KEPT, LENGTHS_SEEN_KEPT = 64, 4, 4096
 LARGEST_FRAME_BYTES = 8192
 ID, RAW_INPUTS, RAW_OUTPUTS = 3, 7, 6  # of a ModelInferRequest and a ModelInferResponse
 PARAMETERS, STRING = 4, 3  # of a ModelInferRequest and an InferParameter
@@ -87,17 +86,12 @@ class Layout:
             self._replies = {**kept, len(reply): template}
 
 
-class Layouts:
+class Layouts(ByLength[Layout]):
     """The layouts seen lately; bounded, and safe to use from many threads."""
-
-    def __init__(self) -> None:
-        self._by_length: dict[int, tuple[Layout, ...]] = {}
-        self._seen: set[int] = set()
-        self._lock = threading.Lock()
 
     def of(self, wire: bytes) -> tuple[Layout, bytes] | None:
         """Return the layout of a request, and what it asks in our contract; None if it is new."""
-        for layout in self._by_length.get(len(wire), ()):
+        for layout in self.by_length.get(len(wire), ()):
             ours = layout.ours(wire)
             if ours is not None:
                 return layout, ours
@@ -109,19 +103,13 @@ class Layouts:
         Only of raw numbers of one prompt of which nothing but predictions is wanted.
         """
         if not asked.is_raw or asked.prompt_count or asked.outputs != (PREDICTION,):
-            return None
-        with self._lock:
-            if len(wire) not in self._seen:
-                if len(self._seen) >= LENGTHS_SEEN_KEPT:
-                    self._seen.clear()
-                return self._seen.add(len(wire))
+            return
+
+        def made() -> Layout | None:
             layout = _layout(wire, request, asked)
-            if layout is None or layout.ours.frame_bytes > LARGEST_FRAME_BYTES:
-                return None
-            kept = self._by_length if len(self._by_length) < LENGTHS_KEPT else {}
-            others = kept.get(len(wire), ())
-            self._by_length = {**kept, len(wire): (layout, *others)[:SAME_LENGTH_KEPT]}
-            return None
+            return layout if layout and layout.ours.frame_bytes <= LARGEST_FRAME_BYTES else None
+
+        self._learn(len(wire), made)
 
 
 def _layout(wire: bytes, request: InferRequest, asked: Question) -> Layout | None:

@@ -188,7 +188,7 @@ def test_the_layouts_kept_are_bounded(speaking):
         for seed in range(2):
             speaking.ask(asking(*task(seed, M)))
 
-    kept = speaking._layouts._by_length
+    kept = speaking._layouts.by_length
     assert len(kept) <= 64
     assert all(len(layouts) <= 4 for layouts in kept.values())
 

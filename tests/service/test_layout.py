@@ -5,9 +5,10 @@ import pytest
 
 from model.checkpoint import FOUNDATION_FILE, load
 from model.refusal import Refusal
+from service.by_length import KNOWN_KEPT as LAYOUTS_KEPT
+from service.by_length import SAME_LENGTH_KEPT
 from service.call import Call
 from service.core import Predictor
-from service.layout import LAYOUTS_KEPT, SAME_LENGTH_KEPT
 from service.server import limits_of
 from service.settings import Settings
 from service.slot import Served, Slots
