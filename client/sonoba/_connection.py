@@ -1,46 +1,32 @@
 """A synchronous connection, under `sonoba.Client`."""
 
 import time
-from collections.abc import Callable
-from typing import Self, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
-from sonoba._calls import CHANNEL_OPTIONS, Deadline, Defaults, ModelCache, retry_pause
+from sonoba._calls import Deadline, retry_pause
+from sonoba._opening import Opening
 from sonoba._status import call_error
-from sonoba._transport import FilePath, Tls, Token, bearer_of, tls_of
 from sonoba.errors import SchemaMismatch
-from sonoba.v1.predictor_pb2_grpc import PredictorStub
 
 Response = TypeVar("Response")
 
 
-class Connection:
+class Connection(Opening[grpc.Channel]):
     """A channel to a server, how calls go through it, and what is known of its models."""
 
-    def __init__(
+    def _opened(
         self,
-        target: str = "127.0.0.1:50051",
-        *,
-        timeout: float = 5.0,
-        model: str = "",
-        model_version: str = "",
-        tenant: str = "",
-        token: Token | None = None,
-        tls: Tls | FilePath | bool | None = None,
-    ) -> None:
-        secure = tls_of(tls)
-        bearer = bearer_of(token, target, secure, is_plain_meant=tls is False)
-        self._defaults = Defaults(timeout, model, model_version, tenant, bearer)
-        options = CHANNEL_OPTIONS
-        if secure is None:
-            self._channel = grpc.insecure_channel(target, options=options)
-        else:
-            options = (*options, *secure.options())
-            self._channel = grpc.secure_channel(target, secure.credentials(), options=options)
-        self._stub = PredictorStub(self._channel)  # type: ignore[no-untyped-call]  # generated
-        self._models = ModelCache()
+        target: str,
+        options: Sequence[tuple[str, Any]],
+        credentials: grpc.ChannelCredentials | None,
+    ) -> grpc.Channel:
+        if credentials is None:
+            return grpc.insecure_channel(target, options=options)
+        return grpc.secure_channel(target, credentials, options=options)
 
     def __enter__(self) -> Self:
         """Return the client; leaving closes it."""
