@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -37,6 +37,8 @@ from service.training import pretrain_foundation
 from service.worker_line import Failed, Started, end_with_supervisor, line_of
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from service.server import Server
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -67,11 +69,17 @@ def _setting_options(command: Any) -> Any:
         default = field.get_default()
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         text = f"{field.description}  [SONOBA_{name.upper()}; default: {shown or 'none'}]"
-        kinds = {tuple: "LIST", type(None): "PATH"}
-        kind = kinds.get(type(default), type(default).__name__.upper())
-        metavar = {"health_port": "INT", "reflection": "BOOL"}.get(name, kind)
-        command = click.option(flag, name, default=None, metavar=metavar, help=text)(command)
+        command = click.option(flag, name, default=None, metavar=_kind(field), help=text)(command)
     return command
+
+
+def _kind(field: "FieldInfo") -> str:
+    """Return what a setting's flag takes, in one word."""
+    default = field.get_default()
+    if default is not None:
+        return "LIST" if isinstance(default, tuple) else type(default).__name__.upper()
+    kinds = {getattr(one, "__origin__", one) for one in get_args(field.annotation)}
+    return "INT" if int in kinds else "BOOL" if bool in kinds else "PATH"
 
 
 @cli.command()
