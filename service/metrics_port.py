@@ -13,6 +13,7 @@ from wsgiref.types import WSGIApplication
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from service.start_error import StartError
 from service.status_page import Reporting, StatusPage
 
 log = logging.getLogger("sonoba")
@@ -83,13 +84,19 @@ class HttpPort:
         self._thread.join()
 
 
-class MetricsPort(HttpPort):
-    """Answers scrapes of one registry, and shows a status."""
-
-    def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, status: Reporting | None = None
-    ) -> None:
-        super().__init__(host, port, metrics_page(registry, status))
+def opened(
+    setting: str,
+    host: str,
+    port: int,
+    application: WSGIApplication,
+    context: Callable[[], ssl.SSLContext] | None = None,
+) -> HttpPort:
+    """Return a port that answers; `StartError` names the setting of one that cannot be had."""
+    try:
+        return HttpPort(host, port, application, context)
+    except OSError as error:
+        sentence = f"{setting}: cannot listen on {host}:{port} ({error.strerror})"
+        raise StartError(sentence) from None
 
 
 def metrics_page(registry: CollectorRegistry, status: Reporting | None = None) -> WSGIApplication:

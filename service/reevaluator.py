@@ -29,7 +29,7 @@ from service.lifecycle import Lifecycle
 from service.lifecycle_parts import Parts
 from service.lifecycle_records import Records
 from service.metrics import RejectionCollector
-from service.metrics_port import HttpPort, metrics_page
+from service.metrics_port import HttpPort, metrics_page, opened
 from service.operations import SERVICE, Operations
 from service.reevaluator_metrics import ReevaluatorCollector, registry_of
 from service.replicas import Replicas
@@ -152,13 +152,8 @@ class Reevaluator:
         page: WSGIApplication,
         context: HttpContexts | None = None,
     ) -> int:
-        try:
-            opened = HttpPort(host, port, page, context)
-        except OSError as error:
-            sentence = f"{setting}: cannot listen on {host}:{port} ({error.strerror})"
-            raise StartError(sentence) from None
-        self._ports.append(opened)
-        return opened.number
+        self._ports.append(opened(setting, host, port, page, context))
+        return self._ports[-1].number
 
     def _close(self) -> None:
         self._admin.stop(DRAIN_SECONDS)

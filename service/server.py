@@ -24,7 +24,7 @@ from service.health_port import HealthPort
 from service.installed import Installed
 from service.loading import First, first_models
 from service.metrics import LogCollector, RejectionCollector, ServiceCollector, ShadowCollector
-from service.metrics_port import MetricsPort
+from service.metrics_port import HttpPort, metrics_page, opened
 from service.monitors import Monitors, watched
 from service.oip import SpokenFor
 from service.oip_repository import Repository
@@ -35,7 +35,6 @@ from service.reservoir import reservoir_of
 from service.settings import Settings
 from service.shadow import Shadow
 from service.slot import Served, Slots
-from service.start_error import StartError
 from service.status import Status
 from service.store_watch import StoreWatch
 from service.straight import Samples
@@ -85,7 +84,7 @@ class Server:
         self._health = Health(self._port.grpc, self._port.pools.admin)
         self._probes = HealthPort(settings, self._health)
         self._background = self._threads()
-        self._metrics: MetricsPort | None = None
+        self._metrics: HttpPort | None = None
         self.grpc_port = self.metrics_port = self.admin_port = 0
         self.described = _described(self._slots.names(), settings.default_model)
 
@@ -222,13 +221,8 @@ class Server:
         self._door.access.check(host=settings.host, **admin)
         bind = self._door.access.transport.bind
         self.grpc_port = bind(self._port.grpc, "grpc_port", settings.host, settings.grpc_port)
-        try:
-            self._metrics = MetricsPort(
-                settings.host, settings.metrics_port, self.registry, self._status
-            )
-        except OSError as error:
-            sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
-            raise StartError(f"{sentence} ({error.strerror})") from None
+        page = metrics_page(self.registry, self._status)
+        self._metrics = opened("metrics_port", settings.host, settings.metrics_port, page)
         self.metrics_port = self._metrics.number
         if self._admin is not None:
             self.admin_port = self._admin.start()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from service.discovery import SupervisorPage, is_every_address
 from service.joint_status import JointStatus
-from service.metrics_port import HttpPort, metrics_page
+from service.metrics_port import HttpPort, metrics_page, opened
 from service.settings import Settings
 from service.standing import Standing
 from service.start_error import StartError
@@ -65,9 +65,5 @@ class Supervisor:
 
         page = metrics_page(registry_of(standings), self._status)
         application = SupervisorPage(page, standings, settings.host, lambda: workers.is_draining)
-        try:
-            self._port = HttpPort(settings.host, settings.metrics_port, application)
-        except OSError as error:
-            sentence = f"metrics_port: cannot listen on {settings.host}:{settings.metrics_port}"
-            raise StartError(f"{sentence} ({error.strerror})") from None
+        self._port = opened("metrics_port", settings.host, settings.metrics_port, application)
         self.metrics_port = self._port.number

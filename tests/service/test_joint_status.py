@@ -14,7 +14,7 @@ from monitoring.gate import Inflated, Window, lower_bound
 from monitoring.snapshot import Level
 from service.joint_levels import joint_level
 from service.joint_status import JointStatus
-from service.metrics_port import HttpPort, MetricsPort, metrics_page
+from service.metrics_port import HttpPort, metrics_page
 from service.standing import Standing
 from service.status import Status
 from service.tally import MethodTally
@@ -34,7 +34,7 @@ class Worker:
         self.snapshots, self.clock = [NOT_YET], clock
         self.tally = MethodTally("unary", "sonoba.v1.Predictor", "Predict")
         self.status = Status(lambda: self.snapshots, [self.tally], artifacts, clock=clock)
-        self.port = MetricsPort("127.0.0.1", 0, CollectorRegistry(), self.status)
+        self.port = HttpPort("127.0.0.1", 0, metrics_page(CollectorRegistry(), self.status))
         started = Started(50051, self.port.number, 0, "the model x")
         self.standing = Standing(number).ready(started)
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from model.checkpoint import FOUNDATION_FILE, load
 from model.last_evaluation import LastEvaluation
-from service.metrics_port import MetricsPort
+from service.metrics_port import HttpPort, metrics_page
 from service.status import Status
 from service.tally import MethodTally
 from tests.service.snapshots import NOON, WARMING, Clock, harmed, measured
@@ -49,7 +49,7 @@ class Shown:
             self.status.trend.add()
             self.clock.now += 30
         self.serve(60 if STATES[answer] else 0)
-        self.port = MetricsPort("127.0.0.1", 0, CollectorRegistry(), self.status)
+        self.port = HttpPort("127.0.0.1", 0, metrics_page(CollectorRegistry(), self.status))
         self.url = f"http://127.0.0.1:{self.port.number}/"
 
     def at(self, gate):
@@ -237,7 +237,9 @@ def test_the_page_follows_the_service_and_says_when_it_cannot(show, look):
     shown.port.close()
     page.wait_for_selector("#stale")
     lost = page.inner_text("#stale")
-    again = MetricsPort("127.0.0.1", shown.port.number, CollectorRegistry(), shown.status)
+    again = HttpPort(
+        "127.0.0.1", shown.port.number, metrics_page(CollectorRegistry(), shown.status)
+    )
     page.wait_for_selector("#stale", state="hidden")
     again.close()
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 import service
 from model.checkpoint import FOUNDATION_FILE, load
 from model.last_evaluation import LastEvaluation
-from service.metrics_port import MetricsPort
+from service.metrics_port import HttpPort, metrics_page
 from service.status import Status
 from service.status_page import SERVED, language
 from tests.service.asking import COLUMNS
@@ -36,7 +36,9 @@ class Watched:
         self.clock, self.snapshots = Clock(), []
         artifacts = [load(paper_file), load(FOUNDATION_FILE)]
         self.status = Status(lambda: self.snapshots, [], artifacts, clock=self.clock, **options)
-        self.port = MetricsPort("127.0.0.1", 0, registry or CollectorRegistry(), self.status)
+        self.port = HttpPort(
+            "127.0.0.1", 0, metrics_page(registry or CollectorRegistry(), self.status)
+        )
 
     def ask(self, path, method="GET", **headers):
         connection = HTTPConnection("127.0.0.1", self.port.number, timeout=10)
@@ -114,7 +116,7 @@ def test_nothing_but_get_is_allowed(watched, path, method):
 
 
 def test_without_a_status_the_port_answers_scrapes_only():
-    port = MetricsPort("127.0.0.1", 0, CollectorRegistry())
+    port = HttpPort("127.0.0.1", 0, metrics_page(CollectorRegistry()))
     answers = {}
     for path in ("/metrics", "/", "/status.json", "/page.js"):
         connection = HTTPConnection("127.0.0.1", port.number, timeout=10)
