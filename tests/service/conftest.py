@@ -11,6 +11,7 @@ from service.server import Server
 from service.settings import Settings
 from sonoba.v1 import predictor_pb2_grpc
 from tests.service.asking import COLUMNS
+from tests.service.porting import Port
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,20 @@ def paper_file(tmp_path_factory):
     entry = {"kind": "paper", "name": "weather", "covariance": covariance, "noise_variance": 0.5}
     path.write_text(json.dumps({**entry, "columns": columns, "label_unit": "kW"}))
     return path
+
+
+@pytest.fixture
+def port():
+    """Open ports around handlers of a test's own; close them when the test ends."""
+    opened = []
+
+    def start(handlers, **settings):
+        opened.append(Port(handlers, **settings))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture

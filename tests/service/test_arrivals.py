@@ -9,22 +9,9 @@ import pytest
 from service import arrivals
 from service.arrivals import AHEAD, Arrivals, Known
 from service.bodies import Bodies
-from tests.service.porting import SERVICE, Port
+from tests.service.porting import SERVICE
 
 pytestmark = pytest.mark.slow  # 5 seconds, all together
-
-
-@pytest.fixture
-def port():
-    opened = []
-
-    def start(handlers, **settings):
-        opened.append(Port(handlers, **settings))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
 
 
 def wait_for(claim, seconds=10):

@@ -8,22 +8,9 @@ import pytest
 
 from service import front
 from service.valve import Valve
-from tests.service.porting import Port, refusal_of
+from tests.service.porting import refusal_of
 
 pytestmark = pytest.mark.slow  # 5 seconds, all together
-
-
-@pytest.fixture
-def port():
-    opened = []
-
-    def start(handlers, **settings):
-        opened.append(Port(handlers, **settings))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
 
 
 ENDS = {"OK", "CANCELLED", "UNAVAILABLE", "RESOURCE_EXHAUSTED"}
