@@ -26,7 +26,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve demo test test-fast check proto triton proto-release bench drift accuracy pretrain broken
+.PHONY: help serve demo test test-fast check proto triton proto-release bench drift accuracy pretrain deploy broken
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,8 @@ proto: .venv-proto/done  ## regenerate the stubs after a change of the contract
 	  --grpc_python_out=$(STUBS) proto/sonoba/v1/*.proto
 	.venv-proto/bin/python -m grpc_tools.protoc -Iproto \
 	  --descriptor_set_out=$(SCHEMA)/open_inference.binpb proto/inference/open_inference.proto
+
+deploy: .venv-deploy/done  ## install the tools that render and check deploy/kustomize; no cluster is asked
 
 triton: .venv-triton/done  ## install the public client that the tests of the Open Inference Protocol call
 
@@ -107,6 +109,12 @@ pretrain: .venv/dev.done  ## train the foundation model's steps again; needs tor
 .venv-triton/done: .ci/triton-requirements.txt
 	@.venv-triton/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-triton
 	.venv-triton/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
+# Tools for manifests bring libraries of their own, which the server shall not share.
+.venv-deploy/done: .ci/deploy-requirements.txt
+	@.venv-deploy/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-deploy
+	.venv-deploy/bin/python -m pip --disable-pip-version-check install --quiet -r $<
 	@touch $@
 
 # KServe's SDK wants an older protobuf and brings a hundred megabytes: only `make bench` has it.
