@@ -142,15 +142,21 @@ def _scraped() -> Panel:
         "replicas",
         "Replicas scraped",
         "Replicas that answer the scrape: fewer than deployed means that they are down or not "
-        "selected. Above zero, that many certificates end soon and were not renewed.",
+        "selected. Above zero, that many certificates end soon and were not renewed, or that many "
+        "workers of one machine do not answer.",
         "short",
     )
     replicas = f"sum by (namespace) (up{{{SERVER}}})"
     left = f"sonoba_certificate_expiry_timestamp_seconds{{{SERVER}}} - time()"
     soon = f"clamp_max(0.2 * sonoba_certificate_lifetime_seconds{{{SERVER}}}, 14 * 86400)"
     ending = f"count by (namespace) ({left} < {soon}) or 0 * {replicas}"
-    both = {"{{namespace}} replicas": replicas, "{{namespace}} certificates ending": ending}
-    return lines(frame, both)
+    workers = f"sonoba_workers{{{SPACE}}} - sonoba_workers_alive{{{SPACE}}}"
+    queries = {
+        "{{namespace}} replicas": replicas,
+        "{{namespace}} certificates ending": ending,
+        "{{namespace}} workers missing": f"sum by (namespace) ({workers})",
+    }
+    return lines(frame, queries)
 
 
 def _versions() -> Panel:

@@ -78,6 +78,8 @@ GAUGES: dict[str, tuple[dict[str, str], tuple[str, ...], Rates]] = {
     "sonoba_drift_warming": (OF_MODEL, (), {(): 0}),
     "sonoba_regret_ratio": ({"model": "foundation"}, (), {(): 1.4}),
     "sonoba_pending_requests": ({}, (), {(): 2}),
+    "sonoba_workers": ({}, (), {(): 4}),
+    "sonoba_workers_alive": ({}, (), {(): 3}),
     "sonoba_model_info": ({"kind": "foundation"}, ("model", "version"), {("foundation", "1"): 1}),
 }
 CLOCKS = {"sonoba_last_reevaluation_timestamp_seconds": {"model": "foundation"}}

@@ -18,7 +18,9 @@ from monitoring import levels
 from service import metrics
 from service.reevaluation_tally import ReevaluationTally
 from service.reevaluator_metrics import ReevaluatorCollector
+from service.standing import Standing
 from service.swap_metrics import SwapCollector, SwapTally
+from service.worker_metrics import WorkerCollector
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 RULES = DEPLOY / "rules"
@@ -42,6 +44,7 @@ DRIFT = {
 }
 REEVALUATED = {"sonoba_reevaluations_total", "sonoba_last_reevaluation_timestamp_seconds"}
 SWAPPED = {"sonoba_swaps_total"}
+SUPERVISED = {"sonoba_workers", "sonoba_workers_alive"}
 ACCESS = {"sonoba_certificate_expiry_timestamp_seconds", "sonoba_certificate_lifetime_seconds"}
 
 
@@ -202,6 +205,7 @@ def test_what_the_rules_read_of_versions_and_evaluations_is_exported_from_the_st
     reevaluator = ReevaluatorCollector(tally, lambda: ["bikes"], lambda _: 0.0, lambda: True)
 
     assert exported(SwapCollector(swaps)) >= SWAPPED
+    assert exported(WorkerCollector(lambda: [Standing(0)])) >= SUPERVISED
     assert exported(reevaluator) >= REEVALUATED
 
 
@@ -235,7 +239,7 @@ def test_every_metric_is_recorded_or_exported():
         if isinstance(node, promql_parser.MatrixSelector)
     }
 
-    assert used - recorded == SERVED | DRIFT | SWAPPED | REEVALUATED | ACCESS
+    assert used - recorded == SERVED | DRIFT | SWAPPED | REEVALUATED | ACCESS | SUPERVISED
 
 
 def test_every_grouping_keeps_the_namespace():
