@@ -4,6 +4,7 @@ Each is read from `SONOBA_<NAME>` or from its flag; the README's table is genera
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 PREFIX = "SONOBA_"
+CONFIGMAP = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
@@ -102,6 +104,14 @@ class Settings(BaseModel):
     """Time between two evaluations of a model that nobody asked for; 0 makes none."""
     public_url: Annotated[str, Field(pattern=r"^(https?://[^ ]+)?$")] = ""
     """Address under which people reach the re-evaluator's reports, for links; empty writes none."""
+    publish_configmaps: tuple[str, ...] = ()
+    """ConfigMaps that the re-evaluator keeps a copy of its store in: index, then slots."""
+    publish_every_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Time between two looks whether they are still what the store is; a change is sent at once."""
+    publish_api: Annotated[str, Field(pattern=r"^(https://[^/ ]+)?$")] = ""
+    """Address of the Kubernetes API; empty takes `KUBERNETES_SERVICE_HOST` and its port."""
+    publish_account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    """Folder of the service account: `token`, `ca.crt` and `namespace`, read at every call."""
     shadow_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of single prompts also solved exactly, to measure how far the layers are off."""
     monitor_prompts_per_second: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
@@ -161,10 +171,21 @@ class Settings(BaseModel):
     drain_seconds: Seconds = 20.0
     """Time that calls in flight get to finish on stop."""
 
-    @field_validator("model_files", "reservoir_tenants", "replicas", mode="before")
+    @field_validator(
+        *("model_files", "reservoir_tenants", "replicas", "publish_configmaps"), mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(p for p in value.split(",") if p) if isinstance(value, str) else value
+
+    @field_validator("publish_configmaps")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) == 1 or len(set(value)) < len(value):
+            raise ValueError(f"expected an index, then slots, each once, got {', '.join(value)}")
+        if odd := [name for name in value if not re.fullmatch(CONFIGMAP, name)]:
+            raise ValueError(f"expected names of ConfigMaps, got {odd[0]:.64}")
+        return value
 
     @field_validator("store", mode="before")
     @classmethod
@@ -177,6 +198,8 @@ class Settings(BaseModel):
         ours = {n: v for n, v in environ.items() if n.startswith(PREFIX)}
         values: dict[str, object] = {n.removeprefix(PREFIX).lower(): v for n, v in ours.items()}
         values.update({name: value for name, value in flags.items() if value is not None})
+        if values.get("publish_configmaps") and not values.get("publish_api"):
+            values["publish_api"] = _cluster(environ)
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -184,12 +207,20 @@ class Settings(BaseModel):
             raise SettingsError("\n".join(lines)) from None
 
 
+def _cluster(environ: Mapping[str, str]) -> str:
+    """Return the address of the API that kubelet tells every container; empty outside a cluster."""
+    host = environ.get("KUBERNETES_SERVICE_HOST", "")
+    shown = f"[{host}]" if ":" in host else host
+    return f"https://{shown}:{environ.get('KUBERNETES_SERVICE_PORT', '443')}" if host else ""
+
+
 def _sentence(settings: type[Settings], entry: Any) -> str:
     """Return one fault of the settings as a sentence that names the variable."""
     field = str(entry["loc"][0])
     name = PREFIX + field.upper()
     if entry["type"] != "extra_forbidden":
-        return f"{name}: {entry['msg'][0].lower()}{entry['msg'][1:]}"
+        message = entry["msg"].removeprefix("Value error, ")
+        return f"{name}: {message[0].lower()}{message[1:]}"
     near = difflib.get_close_matches(field, settings.model_fields, n=1)
     hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
     return f"{name}: no such setting{hint}"

@@ -1,8 +1,9 @@
 """A store at a URL, copied to where servers read: whole versions first, then what names them.
 
-A folder is read where it is. Any other URL that fsspec knows is copied into a cache of the same
-layout, so that whoever reads the cache never finds a pointer to something incomplete, and what is
-there stays while the URL cannot be reached (docs/adr/0015, docs/store.md).
+A folder is read where it is. A flat directory (service/flat_store.py), and any other URL that fsspec
+knows, is copied into a cache of a store's layout, so that whoever reads the cache never finds a
+pointer to something incomplete, and what is there stays while the URL cannot be reached
+(docs/adr/0015, docs/store.md).
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from model.last_evaluation import LastEvaluation
 from model.manifest import NAME
-from model.store import TOLD, Store
+from model.store import TOLD, VERSIONS, Store
 from model.store_pointer import CURRENT, Pointer
 from model.version_folder import (
     LARGEST_MANIFEST_BYTES,
@@ -25,6 +26,7 @@ from model.version_folder import (
     WEIGHTS,
     StoreError,
 )
+from service.flat_store import FLAT, FlatFolder
 from service.store_cache import StoreCache
 
 log = logging.getLogger("sonoba")
@@ -54,7 +56,7 @@ class StoreSource(Protocol):
 
 
 def open_source(setting: str, cache: Path) -> StoreSource:
-    """Return the store of a setting: a folder, or a URL that is copied into the cache.
+    """Return the store of a setting: a folder, or a URL (also `flat://`) copied into the cache.
 
     Raises `MirrorError` where fsspec or the URL's driver is missing; nothing is copied yet. Each
     URL has a place of its own in the cache.
@@ -62,7 +64,9 @@ def open_source(setting: str, cache: Path) -> StoreSource:
     if "://" not in setting:
         return _Folder(Store(Path(setting)))
     place = hashlib.sha256(setting.encode()).hexdigest()[:12]
-    return _Mirror(_Remote(setting), StoreCache(cache / place))
+    flat = setting.startswith(FLAT)
+    remote = FlatFolder(Path(setting.removeprefix(FLAT))) if flat else _Remote(setting)
+    return _Mirror(remote, StoreCache(cache / place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,16 @@ class _Folder:
         if not self.store.folder.is_dir():
             raise MirrorError(f"{self.store.folder}: expected a folder, got none")
         return self.store
+
+
+class Remote(Protocol):
+    """What holds a store far away, by the paths of a store in a folder."""
+
+    def names(self) -> list[str]:
+        """Return the names of what may be models."""
+
+    def read(self, path: str, most_bytes: int) -> bytes | None:
+        """Return a file's bytes, None where there is none; one too large is a `StoreError`."""
 
 
 class _Remote:
@@ -127,7 +141,7 @@ class _Remote:
 class _Mirror:
     """Copies a remote store into a cache."""
 
-    def __init__(self, remote: _Remote, cache: StoreCache) -> None:
+    def __init__(self, remote: Remote, cache: StoreCache) -> None:
         self._remote, self._cache = remote, cache
         self._faults: list[str] = []  # of the last look
 
@@ -139,7 +153,7 @@ class _Mirror:
         faults: list[str] = []
         for name in self._remote.names():
             try:
-                faults += self._copy(name)
+                faults += copy_model(self._remote, self._cache, name)
             except StoreError as error:
                 faults.append(str(error))
         for fault in faults:
@@ -148,36 +162,38 @@ class _Mirror:
         self._faults = faults
         return self.store
 
-    def _copy(self, name: str) -> list[str]:
-        """Copy one model; return what of it could not be copied and is not needed to answer."""
-        raw = self._remote.read(f"{name}/{CURRENT}", LARGEST_POINTER_BYTES)
-        if raw is None:
-            return []  # nothing is in force yet
-        pointer = _parsed(Pointer, raw, f"{name}/{CURRENT}")
-        self._copy_version(name, pointer.version)
-        faults = []
-        for role in ("previous", "candidate"):
-            try:
-                self._copy_version(name, getattr(pointer, role))
-            except StoreError as error:
-                faults.append(f"{role}: {error}")
-                pointer = pointer.model_copy(update={role: ""})
-        told = self._remote.read(f"{name}/{TOLD}", LARGEST_POINTER_BYTES)
-        if told is not None:
-            _parsed(LastEvaluation, told, f"{name}/{TOLD}")
-        self._cache.publish(name, pointer, told)
-        return faults
 
-    def _copy_version(self, name: str, version: str) -> None:
-        if not version or self._cache.has(name, version):
-            return
-        files = {}
-        for file, most_bytes in FILES.items():
-            content = self._remote.read(f"{name}/versions/{version}/{file}", most_bytes)
-            if content is None:
-                raise StoreError(f"{name}/{version}: {file}: not there yet")
-            files[file] = content
-        self._cache.add(name, version, files)
+def copy_model(remote: Remote, cache: StoreCache, name: str) -> list[str]:
+    """Copy one model; return what of it could not be copied and is not needed to answer."""
+    raw = remote.read(f"{name}/{CURRENT}", LARGEST_POINTER_BYTES)
+    if raw is None:
+        return []  # nothing is in force yet
+    pointer = _parsed(Pointer, raw, f"{name}/{CURRENT}")
+    _copy_version(remote, cache, name, pointer.version)
+    faults = []
+    for role in ("previous", "candidate"):
+        try:
+            _copy_version(remote, cache, name, getattr(pointer, role))
+        except StoreError as error:
+            faults.append(f"{role}: {error}")
+            pointer = pointer.model_copy(update={role: ""})
+    told = remote.read(f"{name}/{TOLD}", LARGEST_POINTER_BYTES)
+    if told is not None:
+        _parsed(LastEvaluation, told, f"{name}/{TOLD}")
+    cache.publish(name, pointer, told)
+    return faults
+
+
+def _copy_version(remote: Remote, cache: StoreCache, name: str, version: str) -> None:
+    if not version or cache.has(name, version):
+        return
+    files = {}
+    for file, most_bytes in FILES.items():
+        content = remote.read(f"{name}/{VERSIONS}/{version}/{file}", most_bytes)
+        if content is None:
+            raise StoreError(f"{name}/{version}: {file}: not there yet")
+        files[file] = content
+    cache.add(name, version, files)
 
 
 def _parsed(kind: type[Parsed], raw: bytes, place: str) -> Parsed:
