@@ -26,13 +26,16 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve demo test test-fast check proto triton proto-release bench drift accuracy pretrain deploy broken
+.PHONY: help serve stack demo test test-fast check proto triton proto-release bench drift accuracy pretrain deploy broken
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 serve: .venv/serve.done  ## serve the shipped foundation model on 127.0.0.1; SONOBA_* variables set it up
 	$(BIN)/sonoba serve
+
+stack: .venv/serve.done  ## serve with re-evaluator, Prometheus and Alertmanager on this machine (docs/one-machine.md)
+	$(BIN)/python -m deploy.stack
 
 demo: .venv/demo.done  ## serve, predict on the bundled data and plot the answers
 	$(BIN)/sonoba demo
