@@ -50,7 +50,7 @@ class AdminPort:
         self._grpc.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(service, methods),)
         )
-        self._health = Health(self._grpc, self._pool, service)
+        self.health = Health(self._grpc, self._pool, service)
         self.number = 0
 
     def _method(self, name: str, handler: Handler) -> "grpc.RpcMethodHandler[bytes, bytes]":
@@ -67,12 +67,12 @@ class AdminPort:
         bind = self._access.transport.bind
         self.number = bind(self._grpc, "admin_port", of.admin_host, of.admin_port)
         self._grpc.start()
-        self._health.set_ready(True)
+        self.health.set_ready(True)
         return self.number
 
     def stop(self, seconds: float) -> None:
         """Turn unhealthy, refuse new calls, and give those in flight some seconds."""
-        self._health.set_ready(False)
+        self.health.set_ready(False)
         self._grpc.stop(seconds).wait()
         self._pool.shutdown(wait=False, cancel_futures=True)
 

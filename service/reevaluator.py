@@ -21,6 +21,7 @@ from service.admin_port import AdminPort
 from service.administrators import Administrators
 from service.business_rules import BusinessRules, RulesError
 from service.errors import STATUS
+from service.health_port import HealthPort
 from service.https import HttpContexts, http_contexts
 from service.in_force import InForce
 from service.lease import Lease
@@ -70,8 +71,14 @@ class Reevaluator:
         operations = Operations(parts, self._lifecycle.wake, lambda: self.is_leading)
         handlers, count = operations.handlers(), self._rejections.count
         self._admin = AdminPort(settings, admin, SERVICE, handlers, count, self._access)
+        self._probes = HealthPort(settings, self._admin.health)
         self._ports: list[HttpPort] = []
         self.webhook_port = self.admin_port = self.metrics_port = 0
+
+    @property
+    def health_port(self) -> int:
+        """The port of probes without TLS; 0 where the settings name none."""
+        return self._probes.number
 
     @property
     def is_leading(self) -> bool:
@@ -84,6 +91,7 @@ class Reevaluator:
         self._access.check(admin_host=settings.admin_host)
         try:
             self.admin_port = self._admin.start()
+            self._probes.start()
             self.webhook_port = self._listen(
                 *("webhook_port", settings.admin_host, settings.webhook_port),
                 self._pages(),
@@ -157,6 +165,7 @@ class Reevaluator:
 
     def _close(self) -> None:
         self._admin.stop(DRAIN_SECONDS)
+        self._probes.stop()
         while self._ports:
             self._ports.pop().close()
 

@@ -8,8 +8,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import grpc
 import pytest
 from click.testing import CliRunner
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.audit import AuditLog
 from service.models_command import models
@@ -61,6 +63,7 @@ def loop(serving, authority, callers_file, tmp_path, written):
         replicas_ca_file=authority.file,
         webhook_token_file=written("webhook", "secret-of-the-webhook"),
         webhook_port=0,
+        health_port=0,
         reports=tmp_path / "reports",
     )
     process = Reevaluator(settings)
@@ -95,6 +98,16 @@ def test_an_operator_asks_for_an_evaluation_that_asks_the_servers_and_an_observe
     assert {"operator (alice at ", "operator (olga at "} <= {
         one.partition("ipv")[0] for one in actors
     }
+
+
+def test_probes_without_tls_or_a_certificate_learn_that_it_is_ready(loop):
+    process, _ = loop
+
+    with grpc.insecure_channel(f"127.0.0.1:{process.health_port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for name in ("", "sonoba.v1.Operations", "liveness"):
+            told = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+            assert told.status == health_pb2.HealthCheckResponse.SERVING
 
 
 def entries(settings):
