@@ -9,6 +9,8 @@ import yaml
 
 from deploy.checks.objects import Json, Tree, said
 from deploy.checks.references import references
+from deploy.checks.selection import selector_of
+from deploy.checks.settings import settings_of
 from deploy.rules import gen
 
 PATH = "/alerts"
@@ -37,8 +39,17 @@ def _address(tree: Tree, url: str) -> Iterator[str]:
     ports = {port["port"] for port in service["spec"]["ports"] if port.get("name") == "webhook"}
     if split.port not in ports:
         yield f"expected the port webhook of {said(service)}, got {url}"
+    scheme = "https" if _speaks_tls(tree, service) else "http"
+    if split.scheme != scheme:
+        yield f"expected {scheme}, which the port speaks, got {split.scheme}"
     if split.path != PATH:
         yield f"expected the path {PATH}, got {url}"
+
+
+def _speaks_tls(tree: Tree, service: Json) -> bool:
+    containers = [one for pod in tree.selected(selector_of(service)) for one in pod.containers]
+    found = [settings_of(tree, container) for container in containers]
+    return any(settings is not None and settings.tls_cert_file for settings in found)
 
 
 def _token(tree: Tree, webhook: Json) -> Iterator[str]:

@@ -50,6 +50,7 @@ RULES = MappingProxyType(
         "images": images.image_breaches,
         "settings": references.setting_breaches,
         "references": references.reference_breaches,
+        "references of gateways": references.gateway_breaches,
         "mounts": references.mount_breaches,
         "unused": references.unused_breaches,
         "paths": paths.path_breaches,

@@ -12,7 +12,9 @@ from deploy.checks.settings import command, read
 from service.settings import SettingsError
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/deploy.md"
-CREATED = re.compile(r"create secret (generic|tls) ([\w.-]+)((?:\s+\\?\s*--[^\n\\]+)*)")
+CREATED = re.compile(
+    r"create (configmap|secret generic|secret tls) ([\w.-]+)((?:\s+\\?\s*--[^\n\\]+)*)"
+)
 TLS_KEYS = {"tls.crt", "tls.key"}
 VARIABLES = {  # what a variable or many come from
     **{"configMapRef": "ConfigMap", "configMapKeyRef": "ConfigMap"},
@@ -22,13 +24,18 @@ MODELS = "/var/lib/sonoba/models"
 Reference = tuple[str, str, frozenset[str]]  # kind, name, keys
 
 
-def documented(guide: str) -> dict[str, set[str]]:
-    """Return the Secrets that a page has commands to create, with their keys."""
+def documented(page: str) -> dict[str, set[str]]:
+    """Return the objects that a page has commands to create, with their keys."""
     found: dict[str, set[str]] = {}
-    for kind, name, flags in CREATED.findall(guide):
+    for kind, name, flags in CREATED.findall(page):
         keys = set(re.findall(r"--from-(?:literal|file)=([\w.-]+)=", flags))
-        found.setdefault(name, set()).update(TLS_KEYS if kind == "tls" else keys)
+        found.setdefault(name, set()).update(TLS_KEYS if kind == "secret tls" else keys)
     return found
+
+
+def guide() -> str:
+    """Return the page that an operator goes by."""
+    return GUIDE.read_text(encoding="utf-8") if GUIDE.exists() else ""
 
 
 def setting_breaches(tree: Tree) -> Iterator[str]:
@@ -44,7 +51,7 @@ def setting_breaches(tree: Tree) -> Iterator[str]:
 
 def reference_breaches(tree: Tree) -> Iterator[str]:
     """Yield ConfigMaps, Secrets, accounts and claims that pods name and nothing creates."""
-    secrets = documented(GUIDE.read_text(encoding="utf-8")) if GUIDE.exists() else {}
+    secrets = documented(guide())
     for pod in tree.pods:
         account = pod.spec.get("serviceAccountName", "default")
         if tree.find("ServiceAccount", account) is None:
@@ -56,6 +63,17 @@ def reference_breaches(tree: Tree) -> Iterator[str]:
             elif tree.find(kind, name) is None:
                 page = f", or in {GUIDE.name}" if kind == "Secret" else ""
                 yield f"{pod.name}: expected {kind} {name} here{page}, got none"
+
+
+def gateway_breaches(tree: Tree) -> Iterator[str]:
+    """Yield what policies of gateways refer to and nothing creates."""
+    for policy in tree.of("BackendTLSPolicy"):
+        spec = policy["spec"]
+        for part in (*spec["targetRefs"], *spec["validation"]["caCertificateRefs"]):
+            if part["name"] not in documented(guide()) and not tree.find(
+                part["kind"], part["name"]
+            ):
+                yield f"{said(policy)}: expected {part['kind']} {part['name']} here, got none"
 
 
 def references(pod: Pod) -> Iterator[Reference]:
