@@ -28,7 +28,7 @@ def documented(page: str) -> dict[str, set[str]]:
     """Return the objects that a page has commands to create, with their keys."""
     found: dict[str, set[str]] = {}
     for kind, name, flags in CREATED.findall(page):
-        keys = set(re.findall(r"--from-(?:literal|file)=([\w.-]+)=", flags))
+        keys = set(re.findall(r"--from-(?:literal|file)=([\w.-]+)", flags))
         found.setdefault(name, set()).update(TLS_KEYS if kind == "secret tls" else keys)
     return found
 

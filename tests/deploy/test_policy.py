@@ -74,14 +74,16 @@ def test_commands_that_create_secrets_are_read_with_their_keys():
     guide = (
         "    kubectl -n sonoba create secret generic sonoba-admin --from-file=token=admin.token\n"
         "    kubectl -n sonoba create secret generic two \\\n"
-        "      --from-file=one=a --from-literal=two=b\n"
+        "      --from-file=one=a --from-literal=two=b --from-file=three.txt\n"
         "    kubectl create secret tls sonoba-tls --cert=a --key=b\n"
+        "With `kubectl create configmap sonoba-ca --from-file=ca.crt`.\n"
     )
 
     assert references.documented(guide) == {
         "sonoba-admin": {"token"},
-        "two": {"one", "two"},
+        "two": {"one", "two", "three.txt"},
         "sonoba-tls": {"tls.crt", "tls.key"},
+        "sonoba-ca": {"ca.crt"},
     }
 
 
