@@ -26,7 +26,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve stack demo test test-fast check proto triton proto-release bench drift accuracy pretrain deploy broken
+.PHONY: help serve stack stack-secrets demo test test-fast check proto triton proto-release bench drift accuracy pretrain deploy broken
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,13 @@ serve: .venv/serve.done  ## serve the shipped foundation model on 127.0.0.1; SON
 
 stack: .venv/serve.done  ## serve with re-evaluator, Prometheus and Alertmanager on this machine (docs/one-machine.md)
 	$(BIN)/python -m deploy.stack
+
+COMPOSE_SECRETS ?= stack/compose
+stack-secrets: $(addprefix $(COMPOSE_SECRETS)/,admin.token webhook.token)  ## make the secrets that deploy/compose.yaml mounts
+
+# Containers have users of their own, so they may be read by all, in a folder where nobody else comes.
+$(COMPOSE_SECRETS)/%.token:
+	@umask 077 && mkdir -p $(@D) && head -c 32 /dev/urandom | base64 | tr -d '=' >$@.new && chmod 444 $@.new && mv $@.new $@
 
 demo: .venv/demo.done  ## serve, predict on the bundled data and plot the answers
 	$(BIN)/sonoba demo
