@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 Json = dict[str, Any]
+NAME = "app.kubernetes.io/name"
 COMPONENT = "app.kubernetes.io/component"
 SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
 

@@ -1,9 +1,10 @@
 """Find fields that a Kubernetes version does not know, and values it would refuse.
 
 Runs in the environment of `make deploy`, alone: the models of custom resources bring libraries that
-the server does not share. Reads a list of documents as JSON, prints a sentence for every fault:
+the server does not share. Reads cases as JSON, each with `versions` and `documents`, and prints for
+each a list of sentences; all in one go, for the models take seconds to import:
 
-    .venv-deploy/bin/python deploy/checks/schemas.py 1.29 1.37 <documents.json
+    .venv-deploy/bin/python deploy/checks/schemas.py <cases.json
 
 A model of a custom resource drops what it does not know, in silence; so each document goes through
 its model and back, and what did not come back is a fault. The models are those of Prometheus
@@ -97,12 +98,14 @@ def gateway_faults(document: Json) -> Iterator[str]:
         yield f"{'.'.join(map(str, best.absolute_path))}: {best.message}"
 
 
-def main() -> int:
-    """Check the documents on standard input against the versions that are named."""
-    found = [fault for document in json.load(sys.stdin) for fault in faults(document, sys.argv[1:])]
-    print("\n".join(found), end="")
-    return 1 if found else 0
+def main() -> None:
+    """Check the cases on standard input."""
+    answers = [
+        [fault for one in case["documents"] for fault in faults(one, case["versions"])]
+        for case in json.load(sys.stdin)
+    ]
+    json.dump(answers, sys.stdout)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

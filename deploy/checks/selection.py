@@ -6,7 +6,9 @@ take a pod of the re-evaluator, whose ports answer other calls.
 
 from collections.abc import Iterator
 
-from deploy.checks.objects import COMPONENT, SCALERS, Json, Pod, Tree, chosen, labels, said
+from deploy.checks.objects import COMPONENT, NAME, SCALERS, Json, Pod, Tree, chosen, labels, said
+
+OURS = [{NAME: "sonoba", COMPONENT: component} for component in ("server", "reevaluator")]
 
 
 def selector_breaches(tree: Tree) -> Iterator[str]:
@@ -50,12 +52,13 @@ def template_breaches(tree: Tree) -> Iterator[str]:
 
 
 def peer_breaches(tree: Tree) -> Iterator[str]:
-    """Yield peers of NetworkPolicies in this namespace that are no pod of the tree."""
+    """Yield peers of NetworkPolicies in this namespace that are no pod, here or in a component."""
     for policy in tree.of("NetworkPolicy"):
         for rule in (*(policy["spec"].get("ingress") or ()), *(policy["spec"].get("egress") or ())):
             for peer in (*rule.get("from", ()), *rule.get("to", ())):
                 selector = peer.get("podSelector")
-                if selector and "namespaceSelector" not in peer and not tree.selected(selector):
+                known = tree.selected(selector) or any(chosen(selector, one) for one in OURS)
+                if selector and "namespaceSelector" not in peer and not known:
                     yield f"{said(policy)}: expected a peer that is a pod here, got {selector}"
 
 
