@@ -2,16 +2,18 @@
 
     bikes.current                               the pointer, as in a folder
     bikes.last_evaluation.json                  what the last re-evaluation concluded
-    bikes.3fa9c1d2e4b5.manifest.json            one version, whole
-    bikes.3fa9c1d2e4b5.weights.npz
+    bikes.3fa9c1d2e4b5.manifest.json.gz         one version, whole: twice as many fit compressed
+    bikes.3fa9c1d2e4b5.weights.npz.gz
 
 The name of a model ends where what follows has its one form, so no two files share a key
 (docs/store.md).
 """
 
+import gzip
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +22,8 @@ from model.store import VERSIONS
 from model.store_pointer import CURRENT
 from model.version_folder import MANIFEST, WEIGHTS, StoreError
 
-FLAT = "flat://"
-ENDS = {MANIFEST, WEIGHTS}
+FLAT, GZIP = "flat://", ".gz"
+ENDS = "|".join(map(re.escape, (MANIFEST, WEIGHTS)))
 
 
 class FlatVersion(NamedTuple):
@@ -34,13 +36,19 @@ class FlatVersion(NamedTuple):
 def key_of(path: str) -> str:
     """Return the key of a store's path: `bikes/versions/3fa9…/weights.npz` has its own."""
     model, *rest = path.split("/")
-    return ".".join([model, *(part for part in rest if part != VERSIONS)])
+    if rest[0] != VERSIONS:
+        return f"{model}.{rest[0]}"
+    return ".".join([model, *rest[1:]]) + GZIP
+
+
+def packed(content: bytes) -> bytes:
+    """Return a version's file as it is kept; equal files give equal bytes."""
+    return gzip.compress(content, mtime=0)
 
 
 def version_of(key: str) -> FlatVersion | None:
     """Return the version that a key is a file of; None of any other key."""
-    ends = "|".join(map(re.escape, sorted(ENDS)))
-    found = re.fullmatch(rf"(.+)\.([0-9a-f]{{12}})\.({ends})", key)
+    found = re.fullmatch(rf"(.+)\.([0-9a-f]{{12}})\.({ENDS}){re.escape(GZIP)}", key)
     return FlatVersion(found[1], found[2]) if found and re.fullmatch(NAME, found[1]) else None
 
 
@@ -63,9 +71,9 @@ class FlatFiles:
     def read(self, path: str, most_bytes: int) -> bytes | None:
         """Return a file's bytes, None where there is none; one too large is refused."""
         content = self._files.get(key_of(path))
-        return (
-            None if content is None else _bounded(path, len(content), most_bytes, lambda: content)
-        )
+        if content is not None:
+            _check(path, len(content), most_bytes)
+        return None if content is None else _unpacked(path, content, most_bytes)
 
 
 class FlatFolder:
@@ -87,17 +95,32 @@ class FlatFolder:
         """Return a file's bytes, None where there is none (yet); one too large is not read."""
         place = self._folder / key_of(path)
         try:
-            return _bounded(path, place.stat().st_size, most_bytes, place.read_bytes)
+            _check(path, place.stat().st_size, most_bytes)
+            return _unpacked(path, place.read_bytes(), most_bytes)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StoreError(f"{path}: {_reason(error)}") from None
 
 
-def _bounded(path: str, size: int, most_bytes: int, read: Callable[[], bytes]) -> bytes:
+def _unpacked(path: str, raw: bytes, most_bytes: int) -> bytes:
+    """Return what a file says; one that unpacks to more than that is not unpacked further."""
+    if not key_of(path).endswith(GZIP):
+        return raw
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # gzip
+    try:
+        content = unpacker.decompress(raw, most_bytes + 1)
+    except zlib.error:
+        raise StoreError(f"{path}: expected it compressed by gzip, got something else") from None
+    _check(path, len(content), most_bytes)
+    if not unpacker.eof:
+        raise StoreError(f"{path}: expected it compressed by gzip: the file is incomplete")
+    return content
+
+
+def _check(path: str, size: int, most_bytes: int) -> None:
     if size > most_bytes:
         raise StoreError(f"{path}: expected at most {most_bytes} bytes, got {size}")
-    return read()
 
 
 def _reason(error: OSError) -> str:

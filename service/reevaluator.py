@@ -32,6 +32,8 @@ from service.lifecycle_records import Records
 from service.metrics import RejectionCollector
 from service.metrics_port import HttpPort, metrics_page, opened
 from service.operations import SERVICE, Operations
+from service.publish_metrics import PublishCollector
+from service.publish_watch import publish_watch
 from service.reevaluator_metrics import ReevaluatorCollector, registry_of
 from service.replicas import Replicas
 from service.report_access import PREFIX, ReportAccess
@@ -65,6 +67,7 @@ class Reevaluator:
         self._parts = parts = _parts(settings, folder, reached)
         every = settings.evaluate_every_seconds
         self._lifecycle = Lifecycle(parts, Lease(folder / LEASE), every)
+        self._publish = publish_watch(settings, parts.store, lambda: self.is_leading)
         self._alerts = Tokens(alerts, "webhook_token_file")
         self._rejections = RejectionTally(STATUS)
         self._administrators = Administrators(admin, self._access.callers)
@@ -89,6 +92,8 @@ class Reevaluator:
         """Listen, then act; a port in use is a `StartError`."""
         settings = self._settings
         self._access.check(admin_host=settings.admin_host)
+        if self._publish is not None:
+            self._publish.restore()
         try:
             self.admin_port = self._admin.start()
             self._probes.start()
@@ -106,12 +111,16 @@ class Reevaluator:
             raise
         self._access.watch.start()
         self._lifecycle.start()
+        if self._publish is not None:
+            self._publish.start()
 
     def stop(self) -> None:
         """Finish the calls in flight and the step under way; what is unfinished goes on later."""
         log.info("stopping: what is unfinished goes on at the next start", extra={"event": "drain"})
         self._access.watch.stop()
         self._close()
+        if self._publish is not None:
+            self._publish.stop()
         if self._lifecycle.stop():
             self._parts.ledger.close()
         self._parts.replicas.close()
@@ -142,6 +151,8 @@ class Reevaluator:
         )
         registry.register(RejectionCollector(self._rejections))
         registry.register(AccessCollector(self._access))
+        if self._publish is not None:
+            registry.register(PublishCollector(self._publish.tally))
         return registry
 
     def _last_seconds(self, model: str) -> float:

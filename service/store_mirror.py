@@ -1,8 +1,8 @@
 """A store at a URL, copied to where servers read: whole versions first, then what names them.
 
-A folder is read where it is. A flat directory (service/flat_store.py), and any other URL that fsspec
-knows, is copied into a cache of a store's layout, so that whoever reads the cache never finds a
-pointer to something incomplete, and what is there stays while the URL cannot be reached
+A folder is read where it is. A flat directory (service/flat_store.py), and any other URL that
+fsspec knows, is copied into a cache of a store's layout, so that whoever reads the cache never
+finds a pointer to something incomplete, and what is there stays while the URL cannot be reached
 (docs/adr/0015, docs/store.md).
 """
 

@@ -48,7 +48,7 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
         *("service/metrics.py", "service/metrics_port.py", "service/server.py"),
         "service/worker_metrics.py",
         *("service/reevaluator.py", "service/reevaluator_metrics.py", "service/swap_metrics.py"),
-        "service/overload_metrics.py",
+        *("service/overload_metrics.py", "service/publish_metrics.py"),
         *("service/access_metrics.py", "monitoring/exporter.py", "bench/"),
     },
     "sonoba.v1": {"client/sonoba/", "bench/", *(f"service/{noun}.py" for noun in WIRE)},
