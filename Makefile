@@ -132,3 +132,9 @@ pretrain: .venv/dev.done  ## train the foundation model's steps again; needs tor
 	@.venv-peers/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -r $<
 	@touch $@
+# A scanner with three hundred megabytes of its own libraries.
+.venv-checkov/done: .ci/checkov-requirements.txt
+	@.venv-checkov/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-checkov
+	.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
