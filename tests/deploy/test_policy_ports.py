@@ -50,7 +50,7 @@ PLANTED = [
     (
         "peers",
         put(
-            lambda tree: tree("NetworkPolicy")["spec"]["ingress"][1]["from"][0],
+            lambda tree: tree("NetworkPolicy")["spec"]["ingress"][-1]["from"][0],
             *("podSelector", {"matchLabels": OTHER}),
         ),
         "expected a peer that is a pod here",
