@@ -22,6 +22,7 @@ from service.caller import caller
 from service.demo import demo
 from service.doctor import doctor
 from service.evaluate_command import evaluate
+from service.health_command import health
 from service.logs import configure
 from service.models_command import models
 from service.pinning import core_of, keep_to
@@ -48,7 +49,7 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
         *(predict, pretrain, models, template, tenants, rules, audit, evaluate),
-        *(token, demo, doctor, reproduce, pretrain_foundation),
+        *(token, demo, doctor, health, reproduce, pretrain_foundation),
     ],
 )
 @click.version_option(__version__, prog_name="sonoba")
