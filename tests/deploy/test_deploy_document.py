@@ -4,6 +4,8 @@ kubectl prints in place of sending; what a cluster does with objects is not test
 """
 
 import os
+import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -15,11 +17,13 @@ from types import SimpleNamespace
 
 import grpc
 import pytest
+import yaml
 from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import sonoba
 from deploy.checks import render
+from deploy.checks.policy import breaches
 from service.access import Access
 from service.reevaluator import Reevaluator
 from service.replicas import Replicas, Silent
@@ -28,11 +32,12 @@ from service.settings import Settings
 from sonoba import Tls
 from tests.calling.document import named_blocks
 from tests.deploy.mounting import created, environment, mounted
-from tests.deploy.rendering import documents
+from tests.deploy.rendering import documents, needs_kubectl
 
 pytestmark = pytest.mark.slow  # seconds, all together
 
 ROOT = Path(__file__).resolve().parents[2]
+PRODUCTION = render.OVERLAYS / "production"
 BLOCKS = named_blocks((ROOT / "docs/deploy.md").read_text(encoding="utf-8"))
 
 
@@ -161,3 +166,30 @@ def test_production_may_be_open_to_a_network(started):
 
     assert not of.allow_plaintext and not of.allow_anonymous
     Access(of).check(host="0.0.0.0", admin_host="0.0.0.0")
+
+
+def copied(to, added):
+    """Write a copy of `production` elsewhere, with what an operator adds to its lists."""
+    mine = yaml.safe_load((PRODUCTION / "kustomization.yaml").read_text(encoding="utf-8"))
+    for key in ("resources", "components"):
+        places = ((PRODUCTION / name).resolve() for name in mine[key])
+        mine[key] = [os.path.relpath(place, to.resolve()) for place in places]
+    mine["resources"][0] = "namespace.yaml"
+    shutil.copy(PRODUCTION / "namespace.yaml", to)
+    for key, entries in yaml.safe_load(added).items():
+        mine[key] = [*(mine.get(key) or ()), *entries]
+    (to / "kustomization.yaml").write_text(yaml.safe_dump(mine))
+    return to
+
+
+@pytest.mark.parametrize("block", ["settings", "rules"])
+def test_what_an_operator_adds_renders_and_breaks_no_rule(tmp_path, block):
+    needs_kubectl()
+    shutil.copy(ROOT / "deploy/business-rules.yaml", tmp_path / "rules.yaml")
+
+    tree = render.render(copied(tmp_path, BLOCKS[block]))
+
+    assert list(breaches(tree)) == []
+    added = set(re.findall(r"SONOBA_\w+", BLOCKS[block]))
+    configured = (one.get("data", ()) for one in tree if one["kind"] == "ConfigMap")
+    assert added <= {name for names in configured for name in names}
