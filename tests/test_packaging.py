@@ -37,6 +37,8 @@ HOSTS = {
     *("py" + "pi.org", "python" + "hosted.org", "download.py" + "torch.org"),
     *("registry.npm" + "js.org", "registry.yarn" + "pkg.com", "ana" + "conda.org"),
     *("crates" + ".io", "proxy.go" + "lang.org", "deb.deb" + "ian.org"),
+    *("docker" + ".io", "ghcr" + ".io", "quay" + ".io", "gcr" + ".io", "registry.k8s" + ".io"),
+    *("public.ecr" + ".aws", "mcr.micro" + "soft.com"),
 }
 SOURCES = {
     "index" + "-url",
