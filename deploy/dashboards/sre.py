@@ -209,11 +209,17 @@ def _lag() -> Panel:
         "monitor_lag",
         "Monitor lag",
         "Time since the monitor of the slowest replica last took in prompts: growing while calls "
-        "arrive means that harm goes unseen, so restart that replica.",
+        "arrive means that harm goes unseen, so restart that replica. Where models are published "
+        "to a cluster, time since that last succeeded: beyond ten minutes, promotions are late.",
         "s",
     )
     last = f"min by (namespace) (sonoba_drift_last_update_timestamp_seconds{{{MODEL}}} > 0)"
-    return lines(frame, {"{{namespace}} lag": f"time() - {last}"})
+    published = f"max by (namespace) (sonoba_publish_last_success_timestamp_seconds{{{SPACE}}})"
+    queries = {
+        "{{namespace}} lag": f"time() - {last}",
+        "{{namespace}} models published": f"time() - {published}",
+    }
+    return lines(frame, queries)
 
 
 def _backlog() -> Panel:

@@ -83,6 +83,7 @@ GAUGES: dict[str, tuple[dict[str, str], tuple[str, ...], Rates]] = {
     "sonoba_model_info": ({"kind": "foundation"}, ("model", "version"), {("foundation", "1"): 1}),
 }
 CLOCKS = {"sonoba_last_reevaluation_timestamp_seconds": {"model": "foundation"}}
+CLOCKS |= {"sonoba_publish_last_success_timestamp_seconds": {}}
 CLOCKS |= {"sonoba_drift_last_update_timestamp_seconds": OF_MODEL}
 
 

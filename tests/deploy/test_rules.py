@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from deploy.rules import gen
 from monitoring import levels
 from service import metrics
+from service.publish_metrics import PublishCollector
+from service.publish_watch import PublishTally
 from service.reevaluation_tally import ReevaluationTally
 from service.reevaluator_metrics import ReevaluatorCollector
 from service.standing import Standing
@@ -44,6 +46,7 @@ DRIFT = {
 }
 REEVALUATED = {"sonoba_reevaluations_total", "sonoba_last_reevaluation_timestamp_seconds"}
 SWAPPED = {"sonoba_swaps_total"}
+PUBLISHED = {"sonoba_publish_last_success_timestamp_seconds"}
 SUPERVISED = {"sonoba_workers", "sonoba_workers_alive"}
 ACCESS = {"sonoba_certificate_expiry_timestamp_seconds", "sonoba_certificate_lifetime_seconds"}
 
@@ -207,6 +210,7 @@ def test_what_the_rules_read_of_versions_and_evaluations_is_exported_from_the_st
     assert exported(SwapCollector(swaps)) >= SWAPPED
     assert exported(WorkerCollector(lambda: [Standing(0)])) >= SUPERVISED
     assert exported(reevaluator) >= REEVALUATED
+    assert exported(PublishCollector(PublishTally())) >= PUBLISHED
 
 
 def test_failed_evaluations_are_counted_as_the_rules_read_them():
@@ -239,7 +243,8 @@ def test_every_metric_is_recorded_or_exported():
         if isinstance(node, promql_parser.MatrixSelector)
     }
 
-    assert used - recorded == SERVED | DRIFT | SWAPPED | REEVALUATED | ACCESS | SUPERVISED
+    asked = SERVED | DRIFT | SWAPPED | REEVALUATED | ACCESS | SUPERVISED | PUBLISHED
+    assert used - recorded == asked
 
 
 def test_every_grouping_keeps_the_namespace():
