@@ -1,7 +1,6 @@
 """Prometheus and Alertmanager as an operator runs them, with the shipped rules at a test's pace."""
 
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -14,6 +13,7 @@ from urllib.parse import quote
 import yaml
 
 from deploy.rules import gen as rules
+from deploy.stack import programs, readiness
 from tests.deploy.test_dashboard_live import free_port
 
 ALERTMANAGER = Path(rules.__file__).parents[1] / "alerting" / "alertmanager.yml"
@@ -65,20 +65,15 @@ def alerting(folder, targets, webhook_url, reevaluators=(), restarts=None):
     """
     prometheus, alertmanager = free_port(), free_port()
     _configure(folder, targets, webhook_url, alertmanager, reevaluators)
+    at = f"127.0.0.1:{alertmanager}", f"127.0.0.1:{prometheus}"
+    paths = programs.found()
     commands = [
-        [
-            shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"),
-            f"--config.file={folder / 'alertmanager.yml'}",
-            f"--storage.path={folder / 'silences'}",
-            f"--web.listen-address=127.0.0.1:{alertmanager}",
-            "--cluster.listen-address=",
-        ],
-        [
-            shutil.which("prometheus"),
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{prometheus}",
-        ],
+        programs.alertmanager_command(
+            paths["alertmanager"], folder / "alertmanager.yml", folder / "silences", at[0]
+        ),
+        programs.prometheus_command(
+            paths["prometheus"], folder / "prometheus.yml", folder / "data", at[1]
+        ),
     ]
     with (folder / "log").open("w") as log:
         children = [subprocess.Popen(one, stdout=log, stderr=log) for one in commands]
@@ -138,10 +133,6 @@ def _configure(folder, targets, webhook_url, alertmanager_port, reevaluators):
 
 def _wait(url, log):
     ends = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(url):
-                return
-        except OSError:
-            assert time.monotonic() < ends, log.read_text()
-            time.sleep(0.1)
+    while not readiness.answers(url):
+        assert time.monotonic() < ends, log.read_text()
+        time.sleep(0.1)
