@@ -19,6 +19,10 @@ Alone: TypeAlias = Callable[[Array, Array, Array], tuple[Array, Solver] | None]
 they were reached: (Q,), or () where Q is 1 and that is cheaper. None of a prompt that the model
 itself must answer, refuse or warn of."""
 
+Together: TypeAlias = Callable[[Array, Array, Array], Sequence[tuple[Array, Solver] | None]]
+"""Takes some prompts, x (B, M, d), y (B, M) and queries (B, Q, d); returns of each, bit for bit,
+what `Alone` does."""
+
 
 @runtime_checkable
 class Straight(Protocol):
@@ -31,5 +35,17 @@ class Straight(Protocol):
     def alone(self, example_count: int, query_count: int) -> Alone | None:
         """Return what answers prompts of a length, bit for bit as `answer` does; None: nothing."""
 
+    def together(self, example_count: int, query_count: int) -> Together | None:
+        """Return what answers a few prompts of a length at once; None where that saves nothing."""
+
     def notes(self, example_count: int) -> Sequence[Warned]:
         """Return what is to be said of every answer to prompts of a length."""
+
+
+@runtime_checkable
+class Alike(Protocol):
+    """A model that answers a block, bit for bit, as it answers each of its prompts."""
+
+    @property
+    def is_alike_in_blocks(self) -> bool:
+        """Whether that is so."""

@@ -53,6 +53,7 @@ class FoundationModel:
     feature_count: int = 0
 
     mode = Mode.FOUNDATION
+    is_alike_in_blocks = True
     example_count_min = 4
 
     def answer(self, block: Block) -> Answer:

@@ -6,8 +6,9 @@ with W^PV = diag(-b I, -a); the two-channel form of von Oswald et al. 2022). Att
 diverges: derived in docs/model.md. `model/tokens.py` is the same network token by token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ Array = NDArray[np.float64]
 WIDE = 16  # times as many columns as rows: from there on products of matrices are the dearer ones
 Steps = Sequence[tuple[float, float]]
 """(a_l, b_l) of every layer: the label step and the covariate step; the last b is unused."""
+Times: TypeAlias = Callable[[Array, Array], Array]
+"""The product of two matrices, or of two stacks of as many."""
 
 
 def effective_inverse(gram: Array, steps: Steps) -> Array:
@@ -47,39 +50,40 @@ def inverse_polynomial(s: Array, steps: Steps) -> Array:
     return p
 
 
-def pass_through(S: Array, rows: Array, steps: Steps) -> tuple[Array, Array]:
+def pass_through(S: Array, rows: Array, steps: Steps, times: Times = np.dot) -> tuple[Array, Array]:
     """Return (rows · p(S), rows · r(S)), both (n, p): what one pass makes of rows, and leaves.
 
     S (p, p) is A/‖A‖_F of one prompt. Equivalent to `effective_inverse`, without forming P: the
-    recursion in N = m² takes n · p² where P takes p³, and few array operations.
+    recursion in N = m² takes n · p² where P takes p³, and few array operations. With `np.matmul`
+    for `times` the same of several prompts, S (B, p, p) and rows (B, n, p).
     """
-    eye = _eye(len(S))  # (p, p)
+    eye = _eye(S.shape[-1])  # (p, p)
     a, b = steps[0]
     answered = a * rows  # (n, p)
-    left = rows - answered.dot(S)  # (n, p)
+    left = rows - times(answered, S)  # (n, p)
     factor = eye - b * S  # (p, p) I - b S m²
-    N = factor.dot(factor)  # (p, p)
+    N = times(factor, factor)  # (p, p)
     by_rows = 0.0  # b of a layer whose N is not formed
     for place, (a, b) in enumerate(steps[1:], 2):
-        seen = _turned(left, N, S, by_rows) if by_rows else left.dot(N)  # (n, p)
+        seen = _turned(left, N, S, by_rows, times) if by_rows else times(left, N)  # (n, p)
         seen *= a
         answered += seen
-        left = left - seen.dot(S)  # (n, p)
-        if place == len(steps) - 1 and WIDE * len(rows) <= len(S):
+        left = left - times(seen, S)  # (n, p)
+        if place == len(steps) - 1 and WIDE * rows.shape[-2] <= S.shape[-1]:
             by_rows = b
         elif place < len(steps):
-            factor = N.dot(S)  # (p, p)
+            factor = times(N, S)  # (p, p)
             factor *= -b
             factor += eye
-            N = factor.dot(N).dot(factor)  # (p, p)
+            N = times(times(factor, N), factor)  # (p, p)
     return answered, left
 
 
-def _turned(rows: Array, N: Array, S: Array, b: float) -> Array:
+def _turned(rows: Array, N: Array, S: Array, b: float, times: Times) -> Array:
     """Return rows (n, p) · F N F with F = I - b N S: 5 n p², where forming it takes 3 p³."""
-    rows = rows - b * rows.dot(N).dot(S)  # (n, p)
-    rows = rows.dot(N)  # (n, p)
-    turned: Array = rows - b * rows.dot(N).dot(S)  # (n, p)
+    rows = rows - b * times(times(rows, N), S)  # (n, p)
+    rows = times(rows, N)  # (n, p)
+    turned: Array = rows - b * times(times(rows, N), S)  # (n, p)
     return turned
 
 

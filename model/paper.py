@@ -11,7 +11,7 @@ from typing import NamedTuple, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from model.alone import Alone
+from model.alone import Alone, Together
 from model.answer import Answer, Caution, Mode, Solver, Warned, settled
 from model.estimator import Estimator
 from model.explain import Smoother, paper_smoother
@@ -186,6 +186,10 @@ class PaperModel:
             return None
         length = self._for(example_count)
         return length.one if query_count == 1 else length.many
+
+    def together(self, example_count: int, query_count: int) -> Together | None:
+        """Return None: one prompt takes as few operations as there are already."""
+        return None
 
     def notes(self, example_count: int) -> Sequence[Warned]:
         """Return what is to be said of every answer to prompts of a length: nothing."""

@@ -6,12 +6,13 @@ A prompt that is not of the profile's kind goes down a ladder, and `mode` says w
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.alone import Alone
+from model.alone import Alone, Together
 from model.answer import Answer, Caution, Mode, Warned, settled
 from model.calibration import Calibration
 from model.coordinates import Centred, centre
@@ -25,6 +26,7 @@ from model.moments import Moments
 from model.profile_doubts import DoubtLimits, doubted
 from model.profile_fallback import chosen, cold, fall_back, unfit
 from model.profile_fit import fit
+from model.profile_joint import answer_together
 from model.profile_layers import answers, climb, exact_answers, natural, tokens
 from model.profile_parameters import BucketParameters, ProfileParameters, nearest_length
 from model.profile_single import SinglePrompt
@@ -132,6 +134,12 @@ class ProfileModel:
         if query_count > FEW_QUERIES or not self._has_buckets:
             return None
         return self._single(example_count).finite
+
+    def together(self, example_count: int, query_count: int) -> Together | None:
+        """Return what answers a few prompts of a length at once; None of many queries."""
+        if query_count > FEW_QUERIES or not self._has_buckets:
+            return None
+        return partial(answer_together, self._single(example_count))
 
     def notes(self, example_count: int) -> Sequence[Warned]:
         """Return what is to be said of every answer of this profile to prompts of a length."""
