@@ -107,9 +107,16 @@ class _Coming(Task):
         self._arrivals.arrived(self)
         return told
 
+    @property
+    def wire(self) -> bytes:
+        """The request, as it came; empty where there is none."""
+        request: bytes | None = self._state.request
+        return request or b""
+
     def run(self) -> None:
         """Answer the call, unless nobody waits for it."""
         state, behaviour, call = self._state, self._behaviour, self._arguments
+        self._arrivals.here.pop(self, None)
         try:
             if state.client == CANCELLED:
                 behaviour.unread.gone(self._event.call_details.deadline <= time.time())
@@ -170,6 +177,8 @@ class Arrivals(Repeating):
         small, large = pool.thread_count, max(1, pool.thread_count // 2)
         self._lines = _Line(small + AHEAD), _Line(large + AHEAD // 2)
         self._open: dict[_Coming, None] = {}
+        self.here: dict[_Coming, bytes] = {}
+        """Requests that have come, of calls that no thread has begun."""
         self._slow: dict[_Coming, bool] = {}  # set aside; whether they were ended
         self._lock = threading.Lock()
         self.cancelled_count = 0
@@ -206,7 +215,12 @@ class Arrivals(Repeating):
             with self._lock:
                 del self._slow[coming]
                 self._lines[coming.place.is_large].begun += 1
+        self.here[coming] = coming.wire
         self._pool.put(coming)
+
+    def waiting(self) -> list[bytes]:
+        """Return the requests that have come, of calls that wait for a thread."""
+        return list(self.here.values())  # a copy in one step: others add and take meanwhile
 
     def ended(self, is_large: bool) -> None:
         """Ask for the next request: a call has been answered, or set aside."""

@@ -12,7 +12,8 @@ from model.moments import Sums
 from model.prompt import Block
 from model.refusal import Refusal
 from model.support import Supported, Wanted
-from service import codec, gaps, replies, validate
+from service import beside, codec, gaps, replies, validate
+from service.ahead import Ahead
 from service.batch import answer_batch, fallback_forbidden, forbids_fallback, supported
 from service.call import Call
 from service.describe import describe
@@ -51,7 +52,8 @@ class Predictor:
     ) -> None:
         """Take who is told of answers; with `samples` the others see no plain prompt alone."""
         self._slots, self._limits = slots, limits
-        self._layouts = Layouts(Ways(slots, self._tell, samples).of)
+        self.ahead = Ahead()
+        self._layouts = Layouts(Ways(slots, self._tell, self.ahead, samples).of)
         self._observe, self._tap, self._watch, self._keep = observe, tap, watch, keep
         self._is_harmed, self.forget = is_harmed, self._layouts.forget
 
@@ -75,10 +77,10 @@ class Predictor:
             call.purse.take_rows(row_count(asked.block))
         if asked.fills_gaps:
             block, notes = gaps.filled(artifact.model, asked.block)
-            found, answer = _answered(asked := asked._replace(block=block))
+            found, answer = self._answered(asked := asked._replace(block=block), wire, None)
             answer = gaps.with_notes(answer, artifact.model.mode, notes)
         else:
-            found, answer = _answered(asked)
+            found, answer = self._answered(asked, wire, layout)
         mode = answer.modes[0]
         self._tell(artifact, asked.block, answer, call.caller)
         reference = artifact.reference_id
@@ -87,6 +89,23 @@ class Predictor:
         if asked.wants_shift and reference and (shift := score(artifact, asked.block, answer)):
             response += replies.shift(shift, asked)
         return response if found is None else response + replies.beside(found, asked)
+
+    def _answered(
+        self, asked: Asked, wire: bytes, layout: Layout | None
+    ) -> tuple[Supported | None, Answer]:
+        """Return the answer, with what is wanted beside where anything is; raise its refusal."""
+        artifact, block = asked.artifact, asked.block
+        if asked.wanted is None:
+            found, answer = None, beside.answer(wire, layout, asked, self.ahead)
+        else:
+            found = supported(artifact, block, asked.wanted)
+            answer = found.answer
+        for _, refusal in answer.refusals:
+            codec.check_finite(block)  # NaN and infinity come out as NaN: say where they came in
+            raise refusal
+        if answer.modes[0] != artifact.model.mode and asked.is_fallback_forbidden:
+            raise fallback_forbidden(answer, 0)
+        return found, answer
 
     def _tell(self, artifact: Served, block: Block, answer: Answer, caller: str) -> None:
         """Tell everybody who wants to know of the answer to one prompt."""
@@ -206,22 +225,6 @@ class Predictor:
 
     def _described(self, artifact: Served) -> pb.Model:
         return describe(artifact, self._limits, self._is_harmed(artifact.name))
-
-
-def _answered(asked: Asked) -> tuple[Supported | None, Answer]:
-    """Return the answer, with what is wanted beside where anything is; raise its refusal."""
-    artifact, block = asked.artifact, asked.block
-    if asked.wanted is None:
-        found, answer = None, artifact.model.answer(block)
-    else:
-        found = supported(artifact, block, asked.wanted)
-        answer = found.answer
-    for _, refusal in answer.refusals:
-        codec.check_finite(block)  # NaN and infinity come out as NaN: say where they came in
-        raise refusal
-    if answer.modes[0] != artifact.model.mode and asked.is_fallback_forbidden:
-        raise fallback_forbidden(answer, 0)
-    return found, answer
 
 
 def read_options(options: pb.PredictOptions, artifact: Artifact) -> Wanted | None:

@@ -57,6 +57,11 @@ class _Place(NamedTuple):
         values: Array = np.frombuffer(wire[self.span], self.dtype).reshape(self.shape)
         return values if self.dtype is codec.FLOAT64 else values.astype(np.float64)
 
+    def read_all(self, wires: Sequence[bytes]) -> Array:
+        """Return the arrays of several requests, one prompt each, as one."""
+        values = np.frombuffer(b"".join([wire[self.span] for wire in wires]), self.dtype)
+        return values.astype(np.float64, copy=False).reshape(len(wires), *self.shape[1:])
+
     @property
     def single(self) -> tuple[slice, np.dtype[Any], tuple[int, ...]]:
         """The same of the one prompt alone: without the first axis."""
@@ -85,6 +90,10 @@ class Layout:
     def has_ids(self) -> bool:
         """Whether requests bring a group or an id of their own."""
         return bool(self.group_id.stop or self.request_id.stop)
+
+    def fits(self, wire: bytes) -> bool:
+        """Return whether a request of this length has this layout."""
+        return self.cut(wire) == self.contents
 
     def take_ids(self, wire: bytes, call: Call) -> bool:
         """Name a call as its request does; False where an id is no text, as a parser says."""

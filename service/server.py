@@ -198,6 +198,7 @@ class Server:
     def _build(self, predictor: Predictor, tallies: dict[str, MethodTally]) -> PublicPort:
         """Return the port of predictions with its methods."""
         port = PublicPort(self._settings, self._door, self._telemetry, self._rejections)
+        predictor.ahead.waiting = port.bodies.waiting
         for name, method in UNARY.items():
             port.unary(SERVICE, name, method.__get__(predictor), tallies[name])
         port.stream(SERVICE, STREAM, self._streams.predict_stream, tallies[STREAM])

@@ -10,7 +10,7 @@ import contextvars
 import threading
 from dataclasses import dataclass
 from random import random
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy import ndarray
@@ -19,6 +19,8 @@ from model import alone
 from model.answer import Answer, Solver
 from model.prompt import Block, Examples
 from service import codec, replies
+from service.ahead import Ahead
+from service.beside import Beside, Found
 from service.call import Call
 from service.codec import Array
 from service.layout import Layout, Straight
@@ -26,9 +28,6 @@ from service.shadow import Shadow, Shadowed
 from service.slot import Served, Slots
 from service.tally import PromptTally
 from service.watching import Watching
-
-Found: TypeAlias = tuple[Array, Solver]
-"""Answers (Q,) or (), and how they were reached."""
 
 
 class Told(Protocol):
@@ -63,9 +62,12 @@ class _Quiet(threading.local):
 class Ways:
     """Makes straight ways, and holds what they have in common."""
 
-    def __init__(self, slots: Slots, told: Told, samples: Samples | None = None) -> None:
+    def __init__(
+        self, slots: Slots, told: Told, ahead: Ahead, samples: Samples | None = None
+    ) -> None:
         """Take who is told of every prompt, or else who only counts and samples them."""
         self.find, self.told, self.samples, self.quiet = slots.get, told, samples, _Quiet()
+        self.ahead = ahead
 
     def of(self, layout: Layout) -> Straight | None:
         """Return the straight way of a layout; None where its requests want more."""
@@ -100,10 +102,13 @@ class _Way:
         artifact, M, Q = layout.asked.artifact, layout.x.shape[1], layout.queries.shape[1]
         self._artifact, self._find, self._name = artifact, ways.find, artifact.name
         self._ids = layout.take_ids if layout.has_ids else None
+        self._places = layout.x, layout.y, layout.queries
         self._x, self._x_type, self._x_shape = layout.x.single
         self._y, self._y_type, self._y_shape = layout.y.single
         self._q, self._q_type, self._q_shape = layout.queries.single
         self._quiet, self._solve, self._row_count = ways.quiet, solve, M + Q
+        together = model.together(M, Q)
+        self._beside = together and Beside(layout, solve, together, ways.ahead)
         self._reply = replies.Plain(artifact, model.mode, Q, model.notes(M))
         self._names, self._mode, self._told = layout.asked.block.names, model.mode, ways.told
         self._samples: Samples | None = None
@@ -125,26 +130,28 @@ class _Way:
             return None
         if self._ids is not None and not self._ids(wire, call):
             return None
-        x = ndarray(self._x_shape, self._x_type, wire[self._x])  # a copy: it may not be aligned
-        y = ndarray(self._y_shape, self._y_type, wire[self._y])
-        queries = ndarray(self._q_shape, self._q_type, wire[self._q])
-        found = self._quiet.run(self._solve, x, y, queries)
+        if self._beside is None:
+            x = ndarray(self._x_shape, self._x_type, wire[self._x])  # a copy: it may not be aligned
+            y = ndarray(self._y_shape, self._y_type, wire[self._y])
+            queries = ndarray(self._q_shape, self._q_type, wire[self._q])
+            found = self._quiet.run(self._solve, x, y, queries)
+        else:
+            found = self._quiet.run(self._beside.solve, wire)
         if found is None:
             return None
         if call.purse is not None:
             call.purse.take_rows(self._row_count)
         if self._samples is None:
-            prompt = self._block(x, y, queries)
-            self._told(self._artifact, prompt, self._answer(found), call.caller)
+            self._told(self._artifact, self._block(wire), self._answer(found), call.caller)
         else:
             self._ticks[found[1]]()
-            self._draw(self._samples, found, x, y, queries)
+            self._draw(self._samples, found, wire)
         return self._reply.write(found, call.request_id)
 
-    def _draw(self, samples: Samples, found: Found, *prompt: Array) -> None:
+    def _draw(self, samples: Samples, found: Found, wire: bytes) -> None:
         """Show a prompt to whom chance gives it."""
         if self._share and random() < self._share:
-            samples.shadow.take(self._artifact, self._block(*prompt), self._answer(found))
+            samples.shadow.take(self._artifact, self._block(wire), self._answer(found))
         line = self._line
         if line is None:
             return
@@ -153,10 +160,10 @@ class _Way:
             sampler.pass_by()
             return
         sampler.take_in()
-        samples.watching.keep(line, self._block(*prompt), number)
+        samples.watching.keep(line, self._block(wire), number)
 
-    def _block(self, *prompt: Array) -> Block:
-        x, y, queries = (np.asarray(array, np.float64)[None] for array in prompt)
+    def _block(self, wire: bytes) -> Block:
+        x, y, queries = (place.read(wire) for place in self._places)  # (1, ...) each
         return Block(Examples(x, y), queries, self._names)
 
     def _answer(self, found: Found) -> Answer:

@@ -1,0 +1,239 @@
+"""Prompts solved ahead of their turn: each call gets its own answer, to the bit, or solves it."""
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from model.checkpoint import FOUNDATION_FILE, Artifact, load
+from model.foundation import FoundationModel
+from model.profile import ProfileModel
+from model.profile_fit import layer_steps
+from model.schema import Schema
+from service import beside
+from service.ahead import KEPT_MAX, TOGETHER_BYTES, TOGETHER_MAX, Ahead, nobody
+from service.call import Call
+from service.core import Predictor
+from service.server import limits_of
+from service.settings import Settings
+from service.slot import Slots
+from tests.model.profiles import asked, learnt
+from tests.service.asking import asking
+from tests.service.test_layout import outcome
+
+M = 16
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+STEPS = tuple((float(a), float(b)) for a, b in layer_steps(8))
+
+
+def always(wire):
+    return True
+
+
+def wires(count, size=100):
+    return [bytes(np.random.default_rng([7, i]).bytes(size)) for i in range(count)]
+
+
+def ahead_of(waiting):
+    ahead = Ahead()
+    ahead.waiting = lambda: waiting
+    return ahead
+
+
+class TestAhead:
+    def test_what_waits_and_fits_is_claimed_once(self):
+        own, *others = wires(8)
+        ahead = ahead_of([own, *others, b"of another length"])
+
+        first = ahead.claim(own, lambda wire: wire is not others[2])
+
+        assert [id(one) for one in first] == [id(one) for one in others if one is not others[2]]
+        assert ahead.claim(own, always) == ()
+
+    def test_an_answer_is_taken_once_by_its_own_request_and_of_what_it_was_asked(self):
+        own, *others = wires(6)
+        ahead, model, later = ahead_of(others), object(), object()
+        for wire in ahead.claim(own, always):
+            ahead.keep(wire, model, f"answer to {others.index(wire)}")
+
+        equal = bytes(bytearray(others[0]))  # as many bytes, and the same, of another call
+        assert ahead.take(equal, model) is None
+        assert ahead.take(others[0], model) == "answer to 0"
+        assert ahead.take(others[0], model) is None
+        assert ahead.take(others[1], later) is None  # asked of another version by now
+        assert ahead.take(others[1], model) is None
+        assert ahead.take(others[2], model) == "answer to 2"
+
+    def test_what_comes_to_its_turn_before_it_is_found_is_not_kept(self):
+        own, *others = wires(4)
+        ahead, model = ahead_of(others), object()
+        ahead.claim(own, always)
+
+        assert ahead.take(others[0], model) is None
+        ahead.keep(others[0], model, "too late")
+        assert ahead.take(others[0], model) is None
+
+    def test_few_and_large_requests_are_left_alone(self):
+        own, other = wires(2)
+        assert ahead_of([other]).claim(own, always) == ()
+        large = wires(6, TOGETHER_BYTES // 2)
+        assert ahead_of(large).claim(large[0], always) == ()
+
+    def test_what_is_kept_of_calls_that_never_come_is_bounded(self):
+        waiting = []
+        ahead, model = ahead_of(waiting), object()
+        lost = wires(200)
+        for start in range(0, 200, 20):
+            waiting[:] = lost[start + 1 : start + 20]
+            found = ahead.claim(lost[start], always)
+            assert len(found) == TOGETHER_MAX - 1
+            for wire in found:
+                ahead.keep(wire, model, "answer")
+
+        assert len(ahead._kept) <= KEPT_MAX
+        assert [ahead.take(wire, model) for wire in found] == ["answer"] * len(found)
+
+
+def artifact(name):
+    """Return a version of each kind of model that takes prompts together."""
+    if name == "foundation":
+        return load(FOUNDATION_FILE)
+    return Artifact("shop", "1" * 12, Schema(), NOON, ProfileModel(learnt("intercept")))
+
+
+class Asked:
+    """A predictor that knows the layout of its requests, some of which wait."""
+
+    def __init__(self, artifact, count=40, damage=None):
+        self.slots = Slots([artifact], artifact.name)
+        block, _ = asked(5, B=count, M=M, Q=1)
+        (x, y), queries = block.context, block.queries
+        if damage is not None:
+            x[damage, 0, 0] = np.nan
+        self.wires = [
+            asking(x[i], y[i], queries[i], request_id=f"order-{i:04d}").SerializeToString()
+            for i in range(count)
+        ]
+        self.waiting = []
+        self.predictor = self.new()
+        self.predictor.ahead.waiting = lambda: list(self.waiting)
+
+    def new(self):
+        made = Predictor(self.slots, limits_of(Settings()), lambda *_: None)
+        for wire in self.wires[:2]:
+            made.predict(wire, Call(30.0))
+        return made
+
+    def answers(self, predictor=None):
+        """Return what every request is answered, each but the first while others wait."""
+        found = []
+        for place, wire in enumerate(self.wires):
+            self.waiting = self.wires[place + 1 : place + 12]
+            found.append(outcome(predictor or self.predictor, wire))
+        return found
+
+
+@pytest.fixture
+def solved(monkeypatch):
+    """How many prompts were solved at a time."""
+    sizes = []
+    for module, name in ((FoundationModel, "answer"), (beside.Beside, "_solve_all")):
+        whole = getattr(module, name)
+
+        def counted(self, first, *rest, whole=whole):
+            sizes.append(len(rest[0]) + 1 if rest else len(first.queries))
+            return whole(self, first, *rest)
+
+        monkeypatch.setattr(module, name, counted)
+    return sizes
+
+
+@pytest.mark.parametrize("name", ["foundation", "shop"])
+def test_each_call_gets_its_own_answer_to_the_bit(name, solved):
+    one = Asked(artifact(name))
+    alone = one.new()
+    alone.ahead.waiting = nobody
+    expected = one.answers(alone)
+    solved.clear()
+
+    found = one.answers()
+
+    assert found == expected
+    assert len({tuple(response.predictions) for response in found}) == len(one.wires)
+    assert [response.request_id for response in found] == [
+        f"order-{i:04d}" for i in range(len(one.wires))
+    ]
+    assert max(solved) == 12
+    assert len(solved) < 8  # of forty
+
+
+@pytest.mark.parametrize("name", ["foundation", "shop"])
+def test_a_bad_prompt_is_refused_alone(name):
+    one = Asked(artifact(name), damage=7)
+    alone = one.new()
+    alone.ahead.waiting = nobody
+
+    found = one.answers()
+
+    assert found == one.answers(alone)
+    assert [place for place, told in enumerate(found) if isinstance(told, tuple)] == [7]
+    assert found[7][:2] == ("NOT_FINITE", "examples.features")
+
+
+@pytest.mark.parametrize("name", ["foundation", "shop"])
+def test_what_was_found_by_one_version_is_not_told_as_anothers(name):
+    one = Asked(artifact(name))
+    one.waiting = one.wires[5:12]
+    one.predictor.predict(one.wires[4], Call(30.0))
+    before = one.slots.get(one.slots.default)
+    other = (
+        ProfileModel(learnt("centred")) if name == "shop" else replace(before.model, steps=STEPS)
+    )
+    one.slots.install(replace(before, version="2" * 12, model=other))
+    one.predictor.forget(before.name)
+
+    fresh = one.new()
+    fresh.ahead.waiting = nobody
+    for wire in one.wires[5:12]:
+        told = outcome(one.predictor, wire)
+        assert told == outcome(fresh, wire)
+        assert told.model_version == "2" * 12
+
+
+def test_where_one_cannot_be_solved_each_is_asked_by_itself(monkeypatch):
+    one = Asked(artifact("shop"))
+    expected = one.answers()
+
+    def fail(*_):
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr(beside.Beside, "_solve_all", fail)
+    assert one.answers() == expected
+
+
+def test_threads_that_share_what_waits_mix_up_nothing():
+    one = Asked(artifact("shop"), 400)
+    alone = one.new()
+    alone.ahead.waiting = nobody
+    expected = dict(zip(one.wires, one.answers(alone), strict=True))
+    left, found, lock = list(reversed(one.wires)), {}, threading.Lock()
+    one.waiting = []
+    one.predictor.ahead.waiting = lambda: left[-14:]
+
+    def work():
+        while True:
+            with lock:
+                if not left:
+                    return
+                wire = left.pop()
+            found[wire] = outcome(one.predictor, wire)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == expected
