@@ -59,7 +59,8 @@ def _run(places: Places, environ: Mapping[str, str]) -> int:
 
 def told(places: Places) -> Iterator[str]:
     """Yield where everything is, and a line to try."""
-    folder = os.path.relpath(places.folder)
+    here = places.folder.is_relative_to(Path.cwd())
+    folder = os.path.relpath(places.folder) if here else str(places.folder)
     yield "all of it runs, on this machine only; Ctrl-C ends it"
     yield f"  predictions   {places.predictions.address}  (gRPC)"
     yield f"  status page   http://{places.page.address}/  (can I trust today's predictions?)"

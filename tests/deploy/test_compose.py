@@ -252,7 +252,7 @@ class Processes:
         self.started.append(child)
         probe = self.document[name]["healthcheck"]["test"]
         assert probe[:2] == ["CMD", "sonoba"]
-        until = time.monotonic() + 30.0
+        until = time.monotonic() + 60.0
         while time.monotonic() < until and child.poll() is None:
             asked = self.run(name, probe[2:])
             said, _ = asked.communicate(timeout=30)

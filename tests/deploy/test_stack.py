@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deploy.stack.children import REPEAT_SECONDS
 from deploy.stack.places import check_free, places_of
 from deploy.stack.problem import Problem
 from tests.deploy.stacking import ROOT, Stack, gone, needs_packages
@@ -172,16 +173,32 @@ def test_it_starts_again_with_its_secrets_and_ends_before_it_is_ready(seen, fold
     assert (folder / "admin.token").read_text() == before
 
 
+def test_a_second_signal_a_second_later_kills(folder):
+    stack = Stack(folder, SONOBA_LAME_DUCK_SECONDS="60")
+    try:
+        stack.read_until("sonoba is ready")
+        started = stack.pids()
+        stack.child.send_signal(signal.SIGTERM)
+        time.sleep(REPEAT_SECONDS + 0.5)
+        status = stack.end(signal.SIGTERM)
+    finally:
+        stack.close()
+
+    assert status == 130
+    assert "sonoba has ended, killed\n" in "".join(stack.printed)
+    assert gone(started)
+
+
 def test_what_it_started_does_not_outlive_it(folder):
     stack = Stack(folder)
     try:
-        stack.read_until("alertmanager is ready")
+        stack.read_until("reevaluator is ready")
         started = stack.pids()
         stack.end(signal.SIGKILL)
     finally:
         stack.close()
 
-    assert len(started) >= 3
+    assert len(started) >= 2
     assert gone(started)
 
 
