@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from service.doctor_tls import certificate_at
 from service.doctor_workers import supervisor_at
 
 HOST = "127.0.0.1"
@@ -209,6 +210,8 @@ def check_grpc_port(port: int) -> Check:
                 f"{each.name} {each.version} {each.state}" for each in client.models()
             )
     except sonoba.SonobaError:
+        if encrypted := certificate_at(HOST, port):
+            return Check(f"port {port}", encrypted.told, encrypted.remedy)
         remedy = "end what listens there, or `sonoba serve --grpc-port` another"
         return Check(f"port {port}", "in use, but no sonoba server answers", remedy)
     return Check(f"port {port}", f"a sonoba server answers: {models}")
