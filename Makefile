@@ -26,7 +26,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve stack stack-secrets demo test test-fast check proto triton proto-release bench drift accuracy pretrain deploy broken
+.PHONY: help serve stack stack-secrets demo test test-fast check proto triton proto-release bench drift replicas accuracy pretrain deploy image image-test sbom broken
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,7 +48,7 @@ demo: .venv/demo.done  ## serve, predict on the bundled data and plot the answer
 	$(BIN)/sonoba demo
 
 test: .venv/dev.done  ## run every test; those that need torch only where it is present
-	$(BIN)/python -m pytest -q $(TOGETHER)
+	$(BIN)/python -m pytest -q $(TOGETHER) -m "not image"
 
 test-fast: .venv/dev.done  ## run the tests that take less than two seconds each
 	$(BIN)/python -m pytest -q $(TOGETHER) -m "not slow"
@@ -83,11 +83,25 @@ bench: .venv/dev.done .venv-peers/done  ## measure speed and memory on this mach
 drift: .venv/dev.done  ## measure whether the monitor is right when it calls, and print its gates
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.drift --gate
 
+replicas: .venv/dev.done  ## restart, replace, kill, add and remove replicas under load, the long form: about 12 minutes
+	$(BIN)/python -m bench.replicas --gate
+
 hostility: .venv/dev.done  ## overload, crowds, damaged requests and a soak, the long forms: about 40 minutes
 	$(BIN)/python -m bench.serving.overload --gate
 	$(BIN)/python -m bench.serving.connections
 	$(BIN)/python -m bench.hostility.fuzz --minutes 10
 	$(BIN)/python -m bench.hostility.soak --minutes 20
+
+image:  ## build the image with docker, podman or buildah; IMAGE_FLAGS='--target pretrain' the other one
+	$(PYTHON) deploy/image/build.py $(IMAGE_FLAGS)
+
+image-test: .venv/dev.done .venv-sbom/done  ## build the image on a bootstrapped Debian and run it, as root, without a daemon
+	$(BIN)/python -m pytest -q -m image tests/deploy/test_image.py
+
+sbom: .venv-sbom/done  ## build the image, and list its software in out/image: SPDX and CycloneDX
+	$(PYTHON) deploy/image/build.py --save out/image/sonoba.tar $(IMAGE_FLAGS)
+	SYFT_CHECK_FOR_APP_UPDATE=false .venv-sbom/bin/syft scan --quiet docker-archive:out/image/sonoba.tar \
+	  --output spdx-json=out/image/sonoba.spdx.json --output cyclonedx-json=out/image/sonoba.cyclonedx.json
 
 accuracy: .venv/dev.done  ## measure errors and intervals on real groups; SETS=FOLDER takes others than the shipped
 	$(BIN)/python -m bench.accuracy $(if $(SETS),--sets $(SETS))
@@ -127,14 +141,20 @@ pretrain: .venv/dev.done  ## train the foundation model's steps again; needs tor
 	.venv-deploy/bin/python -m pip --disable-pip-version-check install --quiet -r $<
 	@touch $@
 
-# KServe's SDK wants an older protobuf and brings a hundred megabytes: only `make bench` has it.
-.venv-peers/done: .ci/peers-requirements.txt
-	@.venv-peers/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-peers
-	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -r $<
-	@touch $@
 # A scanner with three hundred megabytes of its own libraries.
 .venv-checkov/done: .ci/checkov-requirements.txt
 	@.venv-checkov/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-checkov
 	.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet -r $<
 	@touch $@
 
+# The program that lists an image's software is seventy megabytes, and of no use elsewhere.
+.venv-sbom/done: .ci/sbom-requirements.txt
+	@.venv-sbom/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-sbom
+	.venv-sbom/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
+# KServe's SDK wants an older protobuf and brings a hundred megabytes: only `make bench` has it.
+.venv-peers/done: .ci/peers-requirements.txt
+	@.venv-peers/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
