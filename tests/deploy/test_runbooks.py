@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ import yaml
 from deploy.rules import gen
 from service.cli import cli
 from service.settings import PREFIX, Settings
+from tests.deploy.moving import CLOCKS, COUNTERS, GAUGES
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = ROOT / gen.RUNBOOKS
@@ -82,12 +85,73 @@ def test_commands_that_runbooks_name_exist_with_their_options():
     assert {"evaluate", "promote", "rollback", "verify", "list"} <= names
 
 
-def test_what_runbooks_ask_of_prometheus_is_a_query():
-    queries = re.findall(r"promtool query instant http://\S+ '([^']+)'", all_of_them())
+QUERIES = r"promtool query instant http://\S+ '([^']+)'"
+OF_OTHERS = {"scrape_samples_scraped", "process_cpu_seconds_total", "up", "ALERTS"}
+SOURCES = "\n".join(
+    path.read_text(encoding="utf-8")
+    for package in ("service", "monitoring")
+    for path in (ROOT / package).glob("*.py")
+)
+
+
+def is_known(name: str) -> bool:
+    """Return whether a series is recorded, exported, or Prometheus' own."""
+    every = [rule for group in GROUPS for rule in group["rules"]]
+    told = {*GAUGES, *CLOCKS, *(f"{one}_total" for one in COUNTERS), *OF_OTHERS}
+    told |= {rule["record"] for rule in every if "record" in rule}
+    told = told.union(*(names(rule["expr"]) for rule in every))
+    return name in told or f'"{name.removesuffix("_total")}"' in SOURCES
+
+
+def names(query: str) -> set[str]:
+    """Return the series that a query reads; a ValueError of its own where it is none."""
+    found = set()
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.add(node.name)
+        elif isinstance(node, promql_parser.MatrixSelector):
+            found.add(node.vector_selector.name)
+
+    promql_parser.walk(promql_parser.parse(query), pre_visit=visit)
+    return found
+
+
+def test_what_runbooks_ask_of_prometheus_is_a_query_of_series_that_exist():
+    queries = re.findall(QUERIES, all_of_them())
 
     assert len(queries) > 20
     for query in queries:
-        promql_parser.parse(query)  # a ValueError of its own where it is none
+        assert [name for name in names(query) if not is_known(name)] == [], query
+
+
+def test_a_series_that_nobody_exports_is_noticed():
+    assert not is_known("sonoba_modle_info")
+    assert not is_known("sonoba_drift_rows_totl")
+    assert is_known("sonoba_worker_restarts_total")
+
+
+def test_every_heading_of_a_runbook_has_something_below_it():
+    for alert in ALERTS:
+        parts = re.split(r"^## .+$", read(alert), flags=re.MULTILINE)[1:]
+        assert all(len(part.split()) >= 8 for part in parts), alert
+
+
+TOOLS = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_commands_of_prometheus_and_alertmanager_are_understood(tool):
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed: Debian package {TOOLS[tool]}")
+    lines = re.findall(rf"(?:`|^ {{4,}})({tool} [^`\n]*)", all_of_them(), flags=re.MULTILINE)
+    kinds = {re.match(r"\w+ \w+ \w+", line)[0]: line for line in lines}
+
+    assert kinds
+    for line in kinds.values():  # nobody listens there: understood, and not answered
+        words = shlex.split(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:1", line))
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        assert "connection refused" in ran.stdout + ran.stderr, line
 
 
 def test_settings_that_runbooks_name_exist():
