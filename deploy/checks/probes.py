@@ -8,13 +8,15 @@ from deploy.checks.ports import PROBES
 from deploy.checks.settings import command, settings_of
 from service.health import LIVENESS, READINESS
 from service.operations import SERVICE as OPERATIONS
+from service.settings import Settings
 
 READY = {"serve": READINESS, "reevaluator": OPERATIONS}  # command → its service
 STARTUP_SECONDS = 60  # a large model on a busy node
 SPARE_SECONDS = 10
 MIB = 2**20
-PROCESS_BYTES = 128 * MIB  # a process and the queue of its monitor
-COPIES = 3  # of one message: as it came, as arrays, as work
+PROCESS_BYTES = 128 * MIB  # a process, its models and the queue of its monitor
+WORKED_ON = 6  # times the size of a message while a thread answers it (tests/deploy/test_memory.py)
+WAITING = 12  # messages that are read ahead, or lie in the buffers of connections
 SUFFIXES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -75,10 +77,15 @@ def memory_breaches(tree: Tree) -> Iterator[str]:
         limit = (container.get("resources") or {}).get("limits", {}).get("memory")
         if settings is None or limit is None or command(container) != "serve":
             continue
-        messages = COPIES * settings.threads * settings.max_message_bytes
-        needed = settings.workers * (PROCESS_BYTES + messages)
+        needed = needed_bytes(settings)
         if quantity(limit) < needed:
             yield f"{name}: expected {needed // MIB} MiB of memory at least, got {limit}"
+
+
+def needed_bytes(settings: Settings) -> int:
+    """Return the memory of a server whose callers all send the largest messages at once."""
+    messages = WORKED_ON * settings.threads + WAITING
+    return settings.workers * (PROCESS_BYTES + messages * settings.max_message_bytes)
 
 
 def quantity(text: str | int) -> float:

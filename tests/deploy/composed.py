@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from deploy.checks.probes import needed_bytes
 from service.settings import PREFIX, Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +93,7 @@ def _set(name, service):
     if patience < needed + 10.0:
         yield f"{name}: expected a stop_grace_period of {needed + 10:g} s or more, got {patience:g}"
     if name == "sonoba":
-        mib = 128 + 3 * settings.threads * settings.max_message_bytes / 2**20
+        mib = needed_bytes(settings) / 2**20
         if (limit := 1024 * int(service["mem_limit"].removesuffix("g"))) < mib:
             yield f"{name}: expected a mem_limit of {mib:g} MiB or more, got {limit}"
 

@@ -33,7 +33,7 @@ PLANTED = [
     (("services", "sonoba", "read_only"), False, "expected read_only"),
     (("services", "sonoba", "cap_drop"), [], "expected cap_drop"),
     (("services", "sonoba", "stop_grace_period"), "30s", "stop_grace_period of 35 s"),
-    (("services", "sonoba", "environment", "SONOBA_THREADS"), "8", "mem_limit of 1664 MiB"),
+    (("services", "sonoba", "environment", "SONOBA_THREADS"), "8", "mem_limit of 1088 MiB"),
     (("services", "sonoba", "environment", "SONOBA_PROT"), "1", "SONOBA_PROT: no such setting"),
     (("services", "sonoba", "secrets"), [], "expected a secret of the service"),
     (("services", "sonoba", "secrets"), ["token"], "a secret that is declared"),
