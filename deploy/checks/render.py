@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -42,16 +41,16 @@ def components() -> list[Path]:
 
 
 def kubectl() -> str | None:
-    """Return a kubectl that knows components: that of `make deploy`, else one on the PATH."""
+    """Return the kubectl of `make deploy`: a distribution's may know no components."""
     own = TOOLS / "kubectl"
-    return str(own) if own.is_file() else shutil.which("kubectl")
+    return str(own) if own.is_file() else None
 
 
 def render(folder: Path) -> list[Json]:
     """Return the documents of a kustomization."""
     program = kubectl()
     if program is None:
-        raise RenderError("kubectl: expected it in .venv-deploy or on the PATH; run `make deploy`")
+        raise RenderError("kubectl: expected it in .venv-deploy/bin, got none; run `make deploy`")
     ran = subprocess.run([program, "kustomize", str(folder)], capture_output=True, text=True)
     if ran.returncode:
         raise RenderError(f"{folder.name}: {ran.stderr.strip()}")
