@@ -83,7 +83,7 @@ bench: .venv/dev.done .venv-peers/done  ## measure speed and memory on this mach
 drift: .venv/dev.done  ## measure whether the monitor is right when it calls, and print its gates
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.drift --gate
 
-replicas: .venv/dev.done  ## restart, replace, kill, add and remove replicas under load, the long form: about 12 minutes
+replicas: .venv/dev.done  ## restart, replace, kill, add and remove replicas under load, the long form: about 13 minutes
 	$(BIN)/python -m bench.replicas --gate
 
 hostility: .venv/dev.done  ## overload, crowds, damaged requests and a soak, the long forms: about 40 minutes

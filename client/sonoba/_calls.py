@@ -41,6 +41,8 @@ CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.per_rpc_retry_buffer_size", MESSAGE_BYTES),  # a larger request is never retried
     # a worker that died took a moment's new connections along; a second's wait outlasts all retries
     ("grpc.initial_reconnect_backoff_ms", 100),
+    # replacements have other addresses, and all may be replaced within gRPC's own 30 s
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
     ("grpc.keepalive_time_ms", 60_000),  # servers allow a ping every 30 s
     ("grpc.keepalive_timeout_ms", 20_000),
 )

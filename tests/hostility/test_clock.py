@@ -17,10 +17,10 @@ import grpc
 import numpy as np
 import pytest
 
+from bench.replicas.load import Load
 from sonoba.v1 import predictor_pb2 as pb
 from sonoba.v1 import predictor_pb2_grpc
 from tests.e2e.conftest import process  # noqa: F401  a fixture
-from tests.hostility.rolling import Load
 from tests.service.asking import asking
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))

@@ -1,0 +1,1 @@
+"""Several replicas for real: who gets the load, and what a restart, a death and a new one cost."""
