@@ -67,6 +67,12 @@ def read_pair(certificate: Path, key: Path, client_authorities: Path | None) -> 
     return Pair(key_bytes, chain_bytes, trusted, begins.timestamp(), ends.timestamp())
 
 
+def name_and_end(shown: bytes) -> tuple[str, datetime]:
+    """Return whose a certificate is that a server showed (DER), and until when it is good."""
+    found = x509.load_der_x509_certificate(shown)
+    return found.subject.rfc4514_string() or "without a name", found.not_valid_after_utc
+
+
 def _content(path: Path) -> bytes:
     with path.open("rb") as file:
         content = file.read(FILE_BYTES_MAX + 1)

@@ -28,7 +28,7 @@ class Found(NamedTuple):
 
 def certificate_at(host: str, port: int) -> Found | None:
     """Return what a server that speaks gRPC's TLS shows, believed or not; None of any other."""
-    from cryptography import x509
+    from service.certificates import name_and_end
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # to look, not to trust
@@ -44,5 +44,4 @@ def certificate_at(host: str, port: int) -> Found | None:
         return None
     if shown is None or not speaks_grpc:
         return None
-    found = x509.load_der_x509_certificate(shown)
-    return Found(found.subject.rfc4514_string() or "without a name", found.not_valid_after_utc)
+    return Found(*name_and_end(shown))

@@ -57,7 +57,7 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
         *("service/channels.py", "service/channel_options.py", "service/reevaluator.py"),
         *("service/replicas.py", "service/operations_client.py", "service/evaluate_command.py"),
         "service/tenants_command.py",
-        *("service/demo.py", "service/doctor.py"),
+        *("service/demo.py", "service/doctor.py", "service/health_command.py"),
     },
     "environ": {"service/cli.py", "bench/"},
 }

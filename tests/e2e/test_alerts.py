@@ -40,6 +40,7 @@ EMPTY = {  # panels with a query of what is not here: a re-evaluator, and a vers
     *("Model swaps", "Re-evaluations", "Model swaps and re-evaluations, by outcome"),
     *("What was decided", "Model last checked, time ago", "What a repair would buy, limit 1.25"),
 }
+ELSEWHERE = ("sonoba_workers", "sonoba_publish_")  # of a supervisor, and in a cluster
 GATE = "model:sonoba_drift_gate:max"
 
 
@@ -156,7 +157,8 @@ class Story:
         self.status = status_of(self.replicas[0])
         api, chosen = Api(prometheus), CHOSEN["all"]
         asked = [(title, filled(query, chosen)) for title, query in queries()]
-        self.empty = {title for title, query in asked if not api.numbers(query)}
+        here = [one for one in asked if not any(name in one[1] for name in ELSEWHERE)]
+        self.empty = {title for title, query in here if not api.numbers(query)}
 
     def recover(self):
         self.recovered = time.monotonic()
