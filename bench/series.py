@@ -28,6 +28,7 @@ from service.settings import Settings
 PROMPTS = 250  # of each model: more than the gate's window, in whole blocks
 ROWS = 16
 WAIT_SECONDS = 60.0
+STILL_LOOKS = 10  # with the same number of series
 
 
 class Exposed(NamedTuple):
@@ -74,19 +75,26 @@ def _send(port: int, names: Sequence[str], d: int) -> None:
 
 
 def _read(port: int, model_count: int, d: int) -> Exposed:
-    """Return what is exposed once the monitor has taken in every model's prompts."""
-    ends = time.monotonic() + WAIT_SECONDS
+    """Return what is exposed once every gate is there and nothing is added any more."""
+    ends, still, before = time.monotonic() + WAIT_SECONDS, 0, 0
     while True:
-        began = time.perf_counter()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as reply:
-            body = reply.read()
-        scrape_ms = 1e3 * (time.perf_counter() - began)
+        body, scrape_ms = _scraped(port)
         lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
         gates = sum(line.startswith("sonoba_drift_gate{") for line in lines)
-        if gates >= 2 * model_count or time.monotonic() > ends:
+        still = still + 1 if gates >= 2 * model_count and len(lines) == before else 0
+        if still >= STILL_LOOKS or time.monotonic() > ends:
             drift = sum(line.startswith("sonoba_drift_") for line in lines)
             return Exposed(model_count, d, len(lines), drift, len(body), scrape_ms)
-        time.sleep(0.2)
+        before = len(lines)
+        time.sleep(0.5)
+
+
+def _scraped(port: int) -> tuple[bytes, float]:
+    """Return the metrics, and the milliseconds that they took."""
+    began = time.perf_counter()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as reply:
+        body = reply.read()
+    return body, 1e3 * (time.perf_counter() - began)
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """Runbooks: one for every alert, and what they tell to type exists."""
 
+import functools
 import re
 import shlex
 import shutil
@@ -94,13 +95,18 @@ SOURCES = "\n".join(
 )
 
 
+@functools.cache
+def told() -> set[str]:
+    """Return the series that rules read or record, that a dashboard was tried with, or others'."""
+    every = [rule for group in GROUPS for rule in group["rules"]]
+    found = {*GAUGES, *CLOCKS, *(f"{one}_total" for one in COUNTERS), *OF_OTHERS}
+    found |= {rule["record"] for rule in every if "record" in rule}
+    return found.union(*(names(rule["expr"]) for rule in every))
+
+
 def is_known(name: str) -> bool:
     """Return whether a series is recorded, exported, or Prometheus' own."""
-    every = [rule for group in GROUPS for rule in group["rules"]]
-    told = {*GAUGES, *CLOCKS, *(f"{one}_total" for one in COUNTERS), *OF_OTHERS}
-    told |= {rule["record"] for rule in every if "record" in rule}
-    told = told.union(*(names(rule["expr"]) for rule in every))
-    return name in told or f'"{name.removesuffix("_total")}"' in SOURCES
+    return name in told() or f'"{name.removesuffix("_total")}"' in SOURCES
 
 
 def names(query: str) -> set[str]:

@@ -64,7 +64,7 @@ def test_bytes_of_a_state_are_those_of_its_numbers():
 
         assert number(travels) == 8 * sizes.number_count
         assert number(held) == 8 * full
-        assert many == f"{2 * 1000 * 8 * full / 1e6:.0f} MB"
+        assert many == f"{2 * 1000 * 8 * (full + sizes.number_count) / 1e6:.0f} MB"
 
 
 def test_series_follow_from_the_formula():
