@@ -6,7 +6,7 @@ SCHEMA ?= service
 BIN   := .venv/bin
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 BUF   := $(BIN)/buf
-TOGETHER := -n 2 --dist loadfile
+TOGETHER := -n 3 --dist loadfile
 NEEDS := pyproject.toml client/pyproject.toml constraints.txt
 
 # A dead interpreter or a killed installation outdates every stamp; $(call setup,…) then starts over.

@@ -5,12 +5,10 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,9 +18,8 @@ from model import version_folder
 from model.packing import pack, unpack
 from model.store import Store
 from model.version_folder import UNFINISHED, StoreError
+from tests.model.dying import status_of
 from tests.model.versions import ARRAYS, a_draft
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -221,48 +218,14 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path):
         Store(tmp_path / "file").save(a_draft(), ARRAYS)
 
 
-# The writer kills itself before or after the nth call that touches the disk.
-KILLED = """
-import os, sys, signal
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from model.store import Store
-from tests.model.versions import ARRAYS, a_draft
-
-left = [int(sys.argv[2])]
-def dying(call, after):
-    def wrapped(*arguments, **options):
-        left[0] -= 1
-        if left[0] == 0 and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        try:
-            return call(*arguments, **options)
-        finally:
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    return wrapped
-
-for name in ("fsync", "rename", "replace", "mkdir"):
-    setattr(os, name, dying(getattr(os, name), sys.argv[3] == "after"))
-Store(Path(sys.argv[1])).save(a_draft(row_count=200), ARRAYS)
-print("finished")
-"""
-
-
-def kill_at(store, nth, when):
-    """Run a writer that dies at its nth step; return its exit status."""
-    code = KILLED.format(root=str(ROOT))
-    command = [sys.executable, "-c", code, str(store.folder), str(nth), when]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_writer_killed_at_any_step_leaves_a_whole_version_in_force(store, when):
     first = store.save(a_draft(row_count=100), ARRAYS)
     kept = 0
     for nth in range(1, 30):
-        status = kill_at(store, nth, when)
+        write = partial(store.save, a_draft(row_count=200), ARRAYS)
+        status = status_of(write, nth, when, ("fsync", "rename", "replace", "mkdir"))
         stored = store.load("bikes")
         for version in store.versions("bikes"):
             store.load("bikes", version)

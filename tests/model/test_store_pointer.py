@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from model.last_evaluation import LastEvaluation
 from model.store import Store
 from model.store_pointer import Conflict, Pointer
 from model.version_folder import UNFINISHED, StoreError, load_version
+from tests.model.dying import status_of
 from tests.model.versions import ARRAYS, a_draft
 
 ROOT = Path(__file__).parents[2]
@@ -316,31 +318,6 @@ def test_of_many_writers_every_version_is_kept_and_every_move_counted(tmp_path):
     assert len(set(readings)) > 1
 
 
-# The writer kills itself before or after the nth call that touches the disk.
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from model.store import Store
-from tests.model.test_store_pointer import ACTS
-
-left = [int(sys.argv[3])]
-def dying(call):
-    def wrapped(*arguments, **options):
-        left[0] -= 1
-        if left[0] == 0 and sys.argv[4] == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        try:
-            return call(*arguments, **options)
-        finally:
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    return wrapped
-
-for name in ("fsync", "rename", "replace", "mkdir", "open", "unlink", "rmdir", "utime"):
-    setattr(os, name, dying(getattr(os, name)))
-ACTS[sys.argv[2]](Store(Path(sys.argv[1])))
-"""
 ACTS = {
     "add": lambda store: store.add(a_draft(row_count=400), ARRAYS),
     "save": lambda store: store.save(a_draft(row_count=400), ARRAYS),
@@ -350,12 +327,6 @@ ACTS = {
     "tell": lambda store: store.tell("bikes", TOLD),
     "prune": lambda store: store.prune("bikes", 0),
 }
-
-
-def kill_at(folder, act, nth, when):
-    code = KILLED.format(root=str(ROOT))
-    command = [sys.executable, "-c", code, str(folder), act, str(nth), when]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
 
 
 def check_whole(store, before, after):
@@ -378,7 +349,7 @@ def test_killed_at_any_step_it_is_as_before_or_as_after_and_can_be_done_again(st
     deaths, nth, when, status = 0, 1, "before", None
     while status != 0:
         copy = shutil.copytree(store.folder, store.folder.with_name(f"{nth}-{when}"))
-        status = kill_at(copy, act, nth, when)
+        status = status_of(partial(ACTS[act], Store(copy)), nth, when)
         assert status in (0, -signal.SIGKILL)
         check_whole(Store(copy), before, after)
         deaths += status != 0

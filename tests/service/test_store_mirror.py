@@ -3,10 +3,8 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import fsspec
 import pytest
@@ -15,9 +13,9 @@ from model.last_evaluation import LastEvaluation
 from model.store import Store
 from model.version_folder import StoreError, load_version
 from service.store_mirror import MirrorError, open_source
+from tests.model.dying import status_of
 from tests.model.versions import ARRAYS, a_draft
 
-ROOT = Path(__file__).parents[2]
 TOLD = LastEvaluation(
     evaluation_id="e-1",
     time_seconds=1.8e9,
@@ -310,28 +308,6 @@ def test_a_reader_of_the_copy_never_finds_less_than_a_whole_version(far, tmp_pat
     assert len(seen) > 3
 
 
-# The mirror kills itself before the nth call that touches the disk.
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from service.store_mirror import open_source
-
-left = [int(sys.argv[3])]
-def dying(call):
-    def wrapped(*arguments, **options):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*arguments, **options)
-    return wrapped
-
-for name in ("fsync", "rename", "replace", "mkdir"):
-    setattr(os, name, dying(getattr(os, name)))
-open_source(sys.argv[1], Path(sys.argv[2])).refresh()
-"""
-
-
 @pytest.mark.slow
 def test_a_mirror_killed_at_any_step_leaves_a_whole_version_in_force(tmp_path):
     far, cache = Store(tmp_path / "far"), tmp_path / "cache"
@@ -340,12 +316,12 @@ def test_a_mirror_killed_at_any_step_leaves_a_whole_version_in_force(tmp_path):
     first = open_source(url, cache).refresh().current("bikes")
     far.save(a_draft(row_count=200), ARRAYS)
     far.nominate("bikes", far.add(a_draft(row_count=300), ARRAYS))
-    command = [sys.executable, "-c", KILLED.format(root=str(ROOT)), url]
     deaths = 0
     for nth in range(1, 60):
         copy = tmp_path / f"cache-{nth}"
         shutil.copytree(cache, copy)
-        status = subprocess.run([*command, str(copy), str(nth)], check=False).returncode
+        dying = lambda copy=copy: open_source(url, copy).refresh()  # noqa: E731
+        status = status_of(dying, nth, "before", ("fsync", "rename", "replace", "mkdir"))
         store = open_source(url, copy).store
         assert store.current("bikes") in (first, far.current("bikes"))
         for version in store.current("bikes").versions:
