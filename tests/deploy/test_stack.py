@@ -251,7 +251,11 @@ def test_what_it_cannot_do_is_a_sentence(environ, sentence):
 
 def test_make_runs_what_is_tested_here():
     done = subprocess.run(
-        ["make", "--no-print-directory", "-n", "stack"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "-n", "stack"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     assert done.stdout.splitlines()[-1] == ".venv/bin/python -m deploy.stack"
