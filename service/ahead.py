@@ -9,13 +9,16 @@ the bit as by itself. docs/adr/0036.
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 TOGETHER_MAX = 16  # of which the first waits as long as for 8: docs/performance.md
 TOGETHER_BYTES = 2**18  # of requests: the arithmetic of larger ones is what they cost
 FEWEST = 2  # others; with one alone nothing is saved
 KEPT_MAX = 32  # answers ahead, of calls of which some never come to their turn
 
+Result = TypeVar("Result")
 Fits = Callable[[bytes], bool]
 """Tells whether another request of as many bytes is answered in the same way."""
 
@@ -32,6 +35,32 @@ class Ahead:
         self.waiting: Callable[[], Iterable[bytes]] = nobody
         self._kept: dict[int, tuple[bytes, object, Any]] = {}
         self._lock = threading.Lock()
+
+    def solved(
+        self,
+        wire: bytes,
+        of: object,
+        fits: Fits,
+        alone: Callable[[], Result],
+        together: Callable[[Sequence[bytes]], Sequence[Result]],
+    ) -> Result:
+        """Return what was found for a request of something, or solve it and some that wait.
+
+        `together` returns of each request what `alone` does of this one.
+        """
+        found: Result | None = self.take(wire, of)
+        if found is not None:
+            return found
+        others = self.claim(wire, fits)
+        if others:
+            try:
+                own, *rest = together((wire, *others))
+            except np.linalg.LinAlgError:
+                return alone()  # one of them is to blame: each finds out at its own turn
+            for other, answer in zip(others, rest, strict=True):
+                self.keep(other, of, answer)
+            return own
+        return alone()
 
     def take(self, wire: bytes, of: object) -> Any:
         """Return what was found for a request of something, and forget it; None: nothing was."""

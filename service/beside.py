@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
-import numpy as np
-
 from model.alone import Alike, Alone, Together
 from model.answer import Answer, Solver
-from model.prompt import Block, Examples
 from service.ahead import Ahead
 from service.codec import Array
 from service.layout import Asked, Layout
@@ -21,50 +18,33 @@ class Beside:
 
     def __init__(self, layout: Layout, alone: Alone, together: Together, ahead: Ahead) -> None:
         self._alone, self._together, self._ahead = alone, together, ahead
-        self._places = layout.x, layout.y, layout.queries
-        self._fits = layout.fits
+        self._places, self._fits = (layout.x, layout.y, layout.queries), layout.fits
 
     def solve(self, wire: bytes) -> Found | None:
         """Return what was found ahead for a request, or solve it and some that wait."""
-        found: Found | None = self._ahead.take(wire, self)
-        if found is not None:
-            return found
-        others = self._ahead.claim(wire, self._fits)
-        if others:
-            try:
-                return self._solve_all(wire, others)
-            except np.linalg.LinAlgError:
-                pass  # one of them is to blame: each finds out at its own turn
-        return self._alone(*(place.read(wire)[0] for place in self._places))
 
-    def _solve_all(self, wire: bytes, others: Sequence[bytes]) -> Found | None:
-        wires = (wire, *others)
-        own, *rest = self._together(*(place.read_all(wires) for place in self._places))
-        for other, found in zip(others, rest, strict=True):
-            self._ahead.keep(other, self, found)
-        return own
+        def alone() -> Found | None:
+            return self._alone(*(place.read((wire,))[0] for place in self._places))
+
+        return self._ahead.solved(wire, self, self._fits, alone, self._solve_all)
+
+    def _solve_all(self, wires: Sequence[bytes]) -> Sequence[Found | None]:
+        return self._together(*(place.read(wires) for place in self._places))
 
 
 def answer(wire: bytes, layout: Layout | None, asked: Asked, ahead: Ahead) -> Answer:
     """Return the answer of a model that may answer others of a layout with it."""
     artifact = asked.artifact
-    if layout is None or asked.fills_gaps or not isinstance(artifact.model, Alike):
-        return artifact.model.answer(asked.block)
-    found: Answer | None = ahead.take(wire, artifact)
-    if found is not None:
-        return found
-    others = ahead.claim(wire, layout.fits)
-    if not others:
-        return artifact.model.answer(asked.block)
-    wires = (wire, *others)
-    x, queries = layout.x.read_all(wires), layout.queries.read_all(wires)  # (B, M, d), (B, Q, d)
-    if layout.positions is not None:
-        x, queries = x.take(layout.positions, 2), queries.take(layout.positions, 2)
-    examples = Examples(x, layout.y.read_all(wires))
-    answers = artifact.model.answer(Block(examples, queries, asked.block.names))
-    for place, other in enumerate(others, 1):
-        ahead.keep(other, artifact, _one(answers, place))
-    return _one(answers, 0)
+    model = artifact.model
+    is_alike = isinstance(model, Alike) and model.is_alike_in_blocks
+    if layout is None or asked.fills_gaps or not is_alike:
+        return model.answer(asked.block)
+
+    def together(wires: Sequence[bytes]) -> Sequence[Answer]:
+        answers = model.answer(layout.block(wires))
+        return [_one(answers, place) for place in range(len(wires))]
+
+    return ahead.solved(wire, artifact, layout.fits, lambda: model.answer(asked.block), together)
 
 
 def _one(answers: Answer, place: int) -> Answer:

@@ -53,12 +53,8 @@ class _Place(NamedTuple):
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
 
-    def read(self, wire: bytes) -> Array:
-        values: Array = np.frombuffer(wire[self.span], self.dtype).reshape(self.shape)
-        return values if self.dtype is codec.FLOAT64 else values.astype(np.float64)
-
-    def read_all(self, wires: Sequence[bytes]) -> Array:
-        """Return the arrays of several requests, one prompt each, as one."""
+    def read(self, wires: Sequence[bytes]) -> Array:
+        """Return the arrays of some requests, one prompt each, as one."""
         values = np.frombuffer(b"".join([wire[self.span] for wire in wires]), self.dtype)
         return values.astype(np.float64, copy=False).reshape(len(wires), *self.shape[1:])
 
@@ -105,13 +101,17 @@ class Layout:
         call.name(request_id)
         return True
 
-    def read(self, wire: bytes) -> Asked:
-        """Return what a request that fits asks."""
-        x, queries = self.x.read(wire), self.queries.read(wire)  # (1, M, d), (1, Q, d)
+    def block(self, wires: Sequence[bytes]) -> Block:
+        """Return the prompts of requests that fit."""
+        x, queries = self.x.read(wires), self.queries.read(wires)  # (B, M, d), (B, Q, d)
         if self.positions is not None:
             x, queries = x.take(self.positions, 2), queries.take(self.positions, 2)
-        artifact, block, evidence, is_forbidden, wanted, shift, order, fills_gaps = self.asked
-        block = Block(Examples(x, self.y.read(wire)), queries, block.names)
+        return Block(Examples(x, self.y.read(wires)), queries, self.asked.block.names)
+
+    def read(self, wire: bytes) -> Asked:
+        """Return what a request that fits asks."""
+        artifact, _, evidence, is_forbidden, wanted, shift, order, fills_gaps = self.asked
+        block = self.block((wire,))
         return Asked(artifact, block, evidence, is_forbidden, wanted, shift, order, fills_gaps)
 
 

@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from model import alone
 from model.answer import Answer, Solver
-from model.prompt import Block, Examples
+from model.prompt import Block
 from service import codec, replies
 from service.ahead import Ahead
 from service.beside import Beside, Found
@@ -78,9 +78,7 @@ class Ways:
         solve = model.alone(layout.x.shape[1], layout.queries.shape[1])
         if solve is None:
             return None
-        places = layout.x, layout.y, layout.queries
-        is_wide = all(place.dtype is codec.FLOAT64 for place in places)
-        return _Way(self, layout, model, solve if is_wide else _widened(solve)).answer
+        return _Way(self, layout, model, solve).answer
 
 
 def _widened(solve: alone.Alone) -> alone.Alone:
@@ -102,15 +100,18 @@ class _Way:
         artifact, M, Q = layout.asked.artifact, layout.x.shape[1], layout.queries.shape[1]
         self._artifact, self._find, self._name = artifact, ways.find, artifact.name
         self._ids = layout.take_ids if layout.has_ids else None
-        self._places = layout.x, layout.y, layout.queries
+        self._block = layout.block
         self._x, self._x_type, self._x_shape = layout.x.single
         self._y, self._y_type, self._y_shape = layout.y.single
         self._q, self._q_type, self._q_shape = layout.queries.single
-        self._quiet, self._solve, self._row_count = ways.quiet, solve, M + Q
+        places = layout.x, layout.y, layout.queries
+        is_wide = all(place.dtype is codec.FLOAT64 for place in places)
+        self._solve = solve if is_wide else _widened(solve)
+        self._quiet, self._row_count = ways.quiet, M + Q
         together = model.together(M, Q)
         self._beside = together and Beside(layout, solve, together, ways.ahead)
         self._reply = replies.Plain(artifact, model.mode, Q, model.notes(M))
-        self._names, self._mode, self._told = layout.asked.block.names, model.mode, ways.told
+        self._mode, self._told = model.mode, ways.told
         self._samples: Samples | None = None
         self._line, self._share = artifact.line, 0.0
         if ways.samples is not None and Q == 1:
@@ -142,7 +143,7 @@ class _Way:
         if call.purse is not None:
             call.purse.take_rows(self._row_count)
         if self._samples is None:
-            self._told(self._artifact, self._block(wire), self._answer(found), call.caller)
+            self._told(self._artifact, self._block((wire,)), self._answer(found), call.caller)
         else:
             self._ticks[found[1]]()
             self._draw(self._samples, found, wire)
@@ -151,7 +152,7 @@ class _Way:
     def _draw(self, samples: Samples, found: Found, wire: bytes) -> None:
         """Show a prompt to whom chance gives it."""
         if self._share and random() < self._share:
-            samples.shadow.take(self._artifact, self._block(wire), self._answer(found))
+            samples.shadow.take(self._artifact, self._block((wire,)), self._answer(found))
         line = self._line
         if line is None:
             return
@@ -160,11 +161,7 @@ class _Way:
             sampler.pass_by()
             return
         sampler.take_in()
-        samples.watching.keep(line, self._block(wire), number)
-
-    def _block(self, wire: bytes) -> Block:
-        x, y, queries = (place.read(wire) for place in self._places)  # (1, ...) each
-        return Block(Examples(x, y), queries, self._names)
+        samples.watching.keep(line, self._block((wire,)), number)
 
     def _answer(self, found: Found) -> Answer:
         answers, solver = found

@@ -142,9 +142,9 @@ def solved(monkeypatch):
     for module, name in ((FoundationModel, "answer"), (beside.Beside, "_solve_all")):
         whole = getattr(module, name)
 
-        def counted(self, first, *rest, whole=whole):
-            sizes.append(len(rest[0]) + 1 if rest else len(first.queries))
-            return whole(self, first, *rest)
+        def counted(self, asked, whole=whole):
+            sizes.append(len(getattr(asked, "queries", asked)))  # of a block, or requests
+            return whole(self, asked)
 
         monkeypatch.setattr(module, name, counted)
     return sizes
@@ -202,15 +202,22 @@ def test_what_was_found_by_one_version_is_not_told_as_anothers(name):
         assert told.model_version == "2" * 12
 
 
-def test_where_one_cannot_be_solved_each_is_asked_by_itself(monkeypatch):
-    one = Asked(artifact("shop"))
+@pytest.mark.parametrize("name", ["foundation", "shop"])
+def test_where_one_cannot_be_solved_each_is_asked_by_itself(name, monkeypatch):
+    one = Asked(artifact(name))
     expected = one.answers()
+    whole, failures = FoundationModel.answer, []
 
-    def fail(*_):
+    def fail(self, asked):
+        if name == "foundation" and len(asked.queries) == 1:
+            return whole(self, asked)
+        failures.append(asked)
         raise np.linalg.LinAlgError
 
     monkeypatch.setattr(beside.Beside, "_solve_all", fail)
+    monkeypatch.setattr(FoundationModel, "answer", fail)
     assert one.answers() == expected
+    assert failures
 
 
 def test_threads_that_share_what_waits_mix_up_nothing():
