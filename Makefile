@@ -123,38 +123,9 @@ pretrain: .venv/dev.done  ## train the foundation model's steps again; needs tor
 	$(call setup,'.[dev]')
 	@touch $@ .venv/demo.done .venv/serve.done
 
-# The pinned generator wants another protobuf than the server, hence a place of its own (Python 3.11-3.13).
-.venv-proto/done: .ci/proto-requirements.txt
-	@.venv-proto/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-proto
-	.venv-proto/bin/python -m pip --disable-pip-version-check install --quiet -r $<
-	@touch $@
-
-# The public client wants another protobuf than the server, hence a place of its own too.
-.venv-triton/done: .ci/triton-requirements.txt
-	@.venv-triton/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-triton
-	.venv-triton/bin/python -m pip --disable-pip-version-check install --quiet -r $<
-	@touch $@
-
-# Tools for manifests bring libraries of their own, which the server shall not share.
-.venv-deploy/done: .ci/deploy-requirements.txt
-	@.venv-deploy/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-deploy
-	.venv-deploy/bin/python -m pip --disable-pip-version-check install --quiet -r $<
-	@touch $@
-
-# A scanner with three hundred megabytes of its own libraries.
-.venv-checkov/done: .ci/checkov-requirements.txt
-	@.venv-checkov/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-checkov
-	.venv-checkov/bin/python -m pip --disable-pip-version-check install --quiet -r $<
-	@touch $@
-
-# The program that lists an image's software is seventy megabytes, and of no use elsewhere.
-.venv-sbom/done: .ci/sbom-requirements.txt
-	@.venv-sbom/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-sbom
-	.venv-sbom/bin/python -m pip --disable-pip-version-check install --quiet -r $<
-	@touch $@
-
-# KServe's SDK wants an older protobuf and brings a hundred megabytes: only `make bench` has it.
-.venv-peers/done: .ci/peers-requirements.txt
-	@.venv-peers/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-peers
-	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+# Places of their own (.venv-NAME, of .ci/NAME-requirements.txt) for what the server shall not share: `proto`, `triton` and
+# `peers` want another protobuf (the generator Python 3.11-3.13), `deploy` and `checkov` bring libraries, `sbom` is seventy megabytes.
+.venv-%/done: .ci/%-requirements.txt
+	@.venv-$*/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/python -m pip --disable-pip-version-check install --quiet -r $<
 	@touch $@
