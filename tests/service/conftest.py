@@ -7,9 +7,11 @@ import grpc
 import numpy as np
 import pytest
 
+from model.store import Store
 from service.server import Server
 from service.settings import Settings
 from sonoba.v1 import predictor_pb2_grpc
+from tests.model.versions import ARRAYS, a_draft
 from tests.service.asking import COLUMNS
 from tests.service.porting import Port
 
@@ -24,6 +26,15 @@ def paper_file(tmp_path_factory):
     entry = {"kind": "paper", "name": "weather", "covariance": covariance, "noise_variance": 0.5}
     path.write_text(json.dumps({**entry, "columns": columns, "label_unit": "kW"}))
     return path
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Return a store of one model: a version in force and one before it."""
+    made = Store(tmp_path / "store")
+    for row_count in (100, 200):
+        made.save(a_draft(row_count=row_count), ARRAYS)
+    return made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from model.store import Store
 from service.configmaps import ConfigMaps
 from service.publisher import Publisher
 from service.store_mirror import open_source
@@ -18,15 +17,6 @@ def cluster(tmp_path):
     yield made
     made.before = made.after = lambda method, name: None
     made.close()
-
-
-@pytest.fixture
-def store(tmp_path):
-    """Return a folder with a version in force and one before it."""
-    made = Store(tmp_path / "store")
-    for row_count in (100, 200):
-        made.save(a_draft(row_count=row_count), ARRAYS)
-    return made
 
 
 def publisher(cluster, store, url=None):

@@ -1,20 +1,9 @@
 import json
 
-import pytest
 from click.testing import CliRunner
 
 from model.store import Store
 from service.models_command import models
-from tests.model.versions import ARRAYS, a_draft
-
-
-@pytest.fixture
-def store(tmp_path):
-    """Return a store of one model in two versions."""
-    made = Store(tmp_path / "store")
-    for row_count in (100, 200):
-        made.save(a_draft(row_count=row_count), ARRAYS)
-    return made
 
 
 def run(store, *arguments):

@@ -12,7 +12,7 @@ from service.publish_watch import PublishWatch
 from service.settings import Settings
 from service.start_error import StartError
 from tests.service.cluster import INDEX, NAMES, SLOTS, Gone
-from tests.service.publishing import add, arrived, cluster, files, publisher, store  # noqa: F401
+from tests.service.publishing import add, arrived, cluster, files, publisher  # noqa: F401
 
 # ruff: noqa: F811
 pytestmark = pytest.mark.slow

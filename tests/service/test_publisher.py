@@ -13,7 +13,7 @@ from service.flat_store import key_of
 from tests.model.versions import ARRAYS, a_draft
 from tests.security.certificates import Authority
 from tests.service.cluster import INDEX, SLOTS, TOKEN, Gone, nobody
-from tests.service.publishing import add, arrived, cluster, files, publisher, store  # noqa: F401
+from tests.service.publishing import add, arrived, cluster, files, publisher  # noqa: F401
 
 # ruff: noqa: F811
 pytestmark = pytest.mark.slow
