@@ -4,11 +4,13 @@ Signals are waited for, never handled: one thread, and no moment in which a sign
 """
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from deploy.stack.problem import Problem
@@ -122,12 +124,14 @@ def _spawn(program: Program, log: int) -> "subprocess.Popen[bytes]":
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=_prepare,
+        preexec_fn=partial(_prepare, os.getpid()),
     )
 
 
-def _prepare() -> None:
-    """Let a program hear signals again, and end when the stack is killed."""
+def _prepare(stack: int) -> None:
+    """Let a program hear signals again, and end when the stack, a process id, is killed."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != stack:  # killed before the wish was made: no signal will come
+            os._exit(0)

@@ -73,7 +73,7 @@ class Stack:
         self.child.communicate()
 
 
-def gone(pids, seconds=20.0):
+def gone(pids, seconds=60.0):
     """Return whether processes end within some seconds."""
     until = time.monotonic() + seconds
     while left := [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]:

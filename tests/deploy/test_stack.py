@@ -190,7 +190,7 @@ def test_a_second_signal_a_second_later_kills(folder):
 
 
 def test_what_it_started_does_not_outlive_it(folder):
-    stack = Stack(folder)
+    stack = Stack(folder, SONOBA_LAME_DUCK_SECONDS="0.1")
     try:
         stack.read_until("reevaluator is ready")
         started = stack.pids()

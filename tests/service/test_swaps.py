@@ -174,7 +174,7 @@ def test_a_thousand_swaps_under_load_fail_no_call_mix_no_answers_and_leak_nothin
     swaps = served.server.registry.get_sample_value
     assert swaps("sonoba_swaps_total", {"model": NAME, "outcome": "ok"}) == SWAPS
     assert swaps("sonoba_swaps_total", {"model": NAME, "outcome": "refused"}) == 0.0
-    assert max(threads) - threads[0] <= 1  # a scrape may be under way
+    assert min(threads[-5:]) <= threads[0]  # a thread that answers a scrape comes and goes
     assert max(memory) < 1.05 * memory[0]
     print(f"\n{sum(load.seen.values())} answers, {memory[0] / 2**20:.1f} MiB, then at most "
           f"{max(memory) / 2**20:.1f}, {max(threads)} threads, {load.series} series")  # fmt: skip
