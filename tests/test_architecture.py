@@ -38,7 +38,7 @@ ONLY_IN = {  # for whom a library, or one of our own modules, is kept
         "service/reproduce_training.py",
     },
     "cryptography": {"service/certificates.py"},
-    "jinja2": {"service/reproduce_page.py", "service/report_page.py"},
+    "jinja2": {"service/reproduce_page.py", "service/report_page.py", "service/assess/page.py"},
     "yaml": {"service/business_rules.py", "bench/"},
     "fsspec": {"service/store_mirror.py"},
     "opentelemetry": {"service/tracing.py", "bench/"},

@@ -1,0 +1,1 @@
+"""`sonoba assess`: representative prompts, stable answers, changed conditions, and a decision."""
