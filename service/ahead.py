@@ -4,7 +4,8 @@ A few prompts of one layout at once cost a fraction of as many one by one, and u
 requests are there (service/arrivals.py). Only the arithmetic is done ahead: every call keeps its
 turn, its deadline and its place. An answer is kept by the request itself, that very object, and by
 what it was asked of; so none can reach another call, or outlive its version. Each is the same to
-the bit as by itself. docs/adr/0036.
+the bit as by itself. A call whose turn comes while its prompt is being solved waits for that, which
+takes less than to solve it twice. docs/adr/0036.
 """
 
 import threading
@@ -17,6 +18,7 @@ TOGETHER_MAX = 16  # of which the first waits as long as for 8: docs/performance
 TOGETHER_BYTES = 2**18  # of requests: the arithmetic of larger ones is what they cost
 FEWEST = 2  # others; with one alone nothing is saved
 KEPT_MAX = 32  # answers ahead, of calls of which some never come to their turn
+WAIT_SECONDS = 0.25  # for a solve in another thread, which takes a hundredth of it
 
 Result = TypeVar("Result")
 Fits = Callable[[bytes], bool]
@@ -28,12 +30,22 @@ def nobody() -> Iterable[bytes]:
     return ()
 
 
+class _Claimed:
+    """A request that is solved beside another one, and its answer once that is done."""
+
+    __slots__ = ("answer", "of", "solving", "wire")
+
+    def __init__(self, wire: bytes, of: object, solving: threading.Lock) -> None:
+        self.wire, self.of, self.solving = wire, of, solving  # the lock is held until then
+        self.answer: Any = None
+
+
 class Ahead:
     """What was found ahead; bounded, and safe to use from many threads."""
 
     def __init__(self) -> None:
         self.waiting: Callable[[], Iterable[bytes]] = nobody
-        self._kept: dict[int, tuple[bytes, object, Any]] = {}
+        self._kept: dict[int, _Claimed] = {}
         self._lock = threading.Lock()
 
     def solved(
@@ -51,31 +63,38 @@ class Ahead:
         found: Result | None = self.take(wire, of)
         if found is not None:
             return found
-        others = self.claim(wire, fits)
-        if others:
+        solving = threading.Lock()
+        with solving:
+            if not (others := self.claim(wire, of, fits, solving)):
+                return alone()
             try:
-                own, *rest = together((wire, *others))
+                own, *rest = together((wire, *(other.wire for other in others)))
             except np.linalg.LinAlgError:
                 return alone()  # one of them is to blame: each finds out at its own turn
             for other, answer in zip(others, rest, strict=True):
-                self.keep(other, of, answer)
+                other.answer = answer
             return own
-        return alone()
 
     def take(self, wire: bytes, of: object) -> Any:
         """Return what was found for a request of something, and forget it; None: nothing was."""
-        kept = self._kept.pop(id(wire), None)  # which holds its request: no other has that id
-        return None if kept is None or kept[1] is not of else kept[2]
+        claimed = self._kept.pop(id(wire), None)  # which holds its request: no other has that id
+        if claimed is None or claimed.of is not of:
+            return None
+        if claimed.answer is None and claimed.solving.acquire(timeout=WAIT_SECONDS):
+            claimed.solving.release()
+        return claimed.answer
 
-    def claim(self, wire: bytes, fits: Fits) -> Sequence[bytes]:
-        """Return other requests to be answered with this one, which nobody has claimed."""
+    def claim(
+        self, wire: bytes, of: object, fits: Fits, solving: threading.Lock
+    ) -> Sequence[_Claimed]:
+        """Return other requests to be solved beside this one, which nobody has claimed."""
         size, kept, found = len(wire), self._kept, []
         room = min(TOGETHER_MAX, TOGETHER_BYTES // size) - 1
         if room < FEWEST:
             return ()
         for other in self.waiting():
             if len(other) == size and id(other) not in kept and other is not wire and fits(other):
-                found.append(other)
+                found.append(_Claimed(other, of, solving))
                 if len(found) >= room:
                     break
         if len(found) < FEWEST:
@@ -83,12 +102,6 @@ class Ahead:
         with self._lock:
             for key in list(kept)[: max(0, len(kept) + len(found) - KEPT_MAX)]:  # the oldest
                 kept.pop(key, None)
-            for other in found:
-                kept[id(other)] = other, None, None
+            for claimed in found:
+                kept[id(claimed.wire)] = claimed
         return found
-
-    def keep(self, wire: bytes, of: object, answer: object) -> None:
-        """Keep the answer to a claimed request until its turn, unless that has come already."""
-        with self._lock:
-            if id(wire) in self._kept:
-                self._kept[id(wire)] = wire, of, answer

@@ -1,6 +1,7 @@
 """Prompts solved ahead of their turn: each call gets its own answer, to the bit, or solves it."""
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -42,58 +43,106 @@ def ahead_of(waiting):
     return ahead
 
 
+class Solving:
+    """Solves requests by naming them, and notes how often and how many at a time."""
+
+    def __init__(self, waiting=()):
+        self.ahead, self.sizes, self.fits = ahead_of(waiting), [], always
+        self.began, self.goes_on = threading.Event(), threading.Event()
+        self.goes_on.set()
+
+    def asked(self, wire, of="a version"):
+        return self.ahead.solved(wire, of, self.fits, lambda: self.of([wire])[0], self.of)
+
+    def of(self, wires):
+        self.sizes.append(len(wires))
+        self.began.set()
+        assert self.goes_on.wait(10.0)
+        return [answer_to(wire) for wire in wires]
+
+
+def answer_to(wire):
+    return f"answer to {wire[:4].hex()}"
+
+
 class TestAhead:
-    def test_what_waits_and_fits_is_claimed_once(self):
+    def test_what_waits_and_fits_is_solved_once(self):
         own, *others = wires(8)
-        ahead = ahead_of([own, *others, b"of another length"])
+        solving = Solving([own, *others, b"of another length"])
+        solving.fits = lambda wire: wire is not others[2]
 
-        first = ahead.claim(own, lambda wire: wire is not others[2])
+        found = [solving.asked(own)]
+        solving.ahead.waiting = nobody
+        found += [solving.asked(wire) for wire in others]
 
-        assert [id(one) for one in first] == [id(one) for one in others if one is not others[2]]
-        assert ahead.claim(own, always) == ()
+        assert found == [answer_to(wire) for wire in (own, *others)]
+        assert solving.sizes == [7, 1]  # the one that did not fit by itself
 
     def test_an_answer_is_taken_once_by_its_own_request_and_of_what_it_was_asked(self):
         own, *others = wires(6)
-        ahead, model, later = ahead_of(others), object(), object()
-        for wire in ahead.claim(own, always):
-            ahead.keep(wire, model, f"answer to {others.index(wire)}")
+        solving = Solving(others)
+        solving.asked(own)
 
         equal = bytes(bytearray(others[0]))  # as many bytes, and the same, of another call
-        assert ahead.take(equal, model) is None
-        assert ahead.take(others[0], model) == "answer to 0"
-        assert ahead.take(others[0], model) is None
-        assert ahead.take(others[1], later) is None  # asked of another version by now
-        assert ahead.take(others[1], model) is None
-        assert ahead.take(others[2], model) == "answer to 2"
+        assert solving.ahead.take(equal, "a version") is None
+        assert solving.ahead.take(others[0], "a version") == answer_to(others[0])
+        assert solving.ahead.take(others[0], "a version") is None
+        assert solving.ahead.take(others[1], "a later version") is None
+        assert solving.ahead.take(others[1], "a version") is None
+        assert solving.ahead.take(others[2], "a version") == answer_to(others[2])
 
-    def test_what_comes_to_its_turn_before_it_is_found_is_not_kept(self):
+    def test_a_call_waits_for_the_thread_that_solves_its_prompt(self):
         own, *others = wires(4)
-        ahead, model = ahead_of(others), object()
-        ahead.claim(own, always)
+        solving, told = Solving(others), []
+        solving.goes_on.clear()
+        threads = [
+            threading.Thread(target=lambda wire=wire: told.append((wire, solving.asked(wire))))
+            for wire in (own, *others)
+        ]
+        threads[0].start()
+        assert solving.began.wait(10.0)
+        solving.ahead.waiting = nobody
+        for thread in threads[1:]:
+            thread.start()
+        while solving.ahead._kept:  # each has found that its prompt is taken
+            time.sleep(0.001)
+        solving.goes_on.set()
+        for thread in threads:
+            thread.join()
 
-        assert ahead.take(others[0], model) is None
-        ahead.keep(others[0], model, "too late")
-        assert ahead.take(others[0], model) is None
+        assert dict(told) == {wire: answer_to(wire) for wire in (own, *others)}
+        assert solving.sizes == [4]
+
+    def test_a_call_waits_no_longer_than_a_solve_may_take(self, monkeypatch):
+        monkeypatch.setattr("service.ahead.WAIT_SECONDS", 0.01)
+        own, *others = wires(4)
+        ahead, solving = ahead_of(others), threading.Lock()
+        with solving:  # by a thread that does not come on
+            ahead.claim(own, "a version", always, solving)
+            assert ahead.take(others[0], "a version") is None
 
     def test_few_and_large_requests_are_left_alone(self):
         own, other = wires(2)
-        assert ahead_of([other]).claim(own, always) == ()
         large = wires(6, TOGETHER_BYTES // 2)
-        assert ahead_of(large).claim(large[0], always) == ()
+        for waiting in ([own, other], large):
+            solving = Solving(waiting)
+            assert solving.asked(waiting[0]) == answer_to(waiting[0])
+            assert solving.sizes == [1]
 
     def test_what_is_kept_of_calls_that_never_come_is_bounded(self):
         waiting = []
-        ahead, model = ahead_of(waiting), object()
-        lost = wires(200)
+        solving, lost = Solving(), wires(200)
+        solving.ahead.waiting = lambda: waiting
         for start in range(0, 200, 20):
             waiting[:] = lost[start + 1 : start + 20]
-            found = ahead.claim(lost[start], always)
-            assert len(found) == TOGETHER_MAX - 1
-            for wire in found:
-                ahead.keep(wire, model, "answer")
+            solving.asked(lost[start])
 
-        assert len(ahead._kept) <= KEPT_MAX
-        assert [ahead.take(wire, model) for wire in found] == ["answer"] * len(found)
+        assert solving.sizes == [TOGETHER_MAX] * 10
+        assert len(solving.ahead._kept) <= KEPT_MAX
+        last = lost[181 : 180 + TOGETHER_MAX]
+        assert [solving.ahead.take(wire, "a version") for wire in last] == list(
+            map(answer_to, last)
+        )
 
 
 def artifact(name):
