@@ -18,6 +18,7 @@ ADDED, TAKEN = "one added, connections end after {:g} s", "one taken away"
 SHARED = 0.4, 0.6  # what one of two replicas gets where the load is shared
 WARM_CALLS = 100
 SETTLED_SECONDS = 2.0  # a check of health a second: the next death is not a second one of the first
+FOUND_SECONDS = 60.0  # a caller that looks names up every 30 s has found a new address
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def replaced(fleet: Fleet, ways: Sequence[Way], calls: int, ready_seconds: float
         for thread in ending:
             thread.join()
         _reach(loads, calls)
-        _wait_all(loads, WARM_CALLS)
+        for new in fleet.replicas:
+            wait(partial(_is_asked, new, ways), FOUND_SECONDS)
         served += fleet.served()
     least = {way: min(one[way.name] for one in served) for way in ways}
     return [_row(trial, way, load, least=least[way]) for way, load in loads.items()]
