@@ -38,7 +38,10 @@ class Boosting:
         return answers
 
     def _predict(self, rows: Array) -> Array:
-        flat: Array = self.regressor.predict(rows.reshape(-1, rows.shape[-1]))  # (B n,)
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1, user_api="openmp"):  # as `fit_boosting` does
+            flat: Array = self.regressor.predict(rows.reshape(-1, rows.shape[-1]))  # (B n,)
         return flat.reshape(rows.shape[:-1])  # (B, n)
 
 

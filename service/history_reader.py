@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from service.history_columns import Kind, declare, look
 from service.history_scan import Scan, scanning, time_of
@@ -33,6 +34,15 @@ class Roles:
     units: Mapping[str, str] = field(default_factory=dict)
 
 
+class Keys(NamedTuple):
+    """SQL of the group, the target and the order, and of the rows that have them."""
+
+    group: str
+    target: str
+    order: str | None
+    where: str
+
+
 def read_history(path: Path, roles: Roles, seed: int = 0) -> HistoryRead:
     """Read a CSV or Parquet history; raise `TableError` with a sentence for what cannot be used."""
     with (
@@ -40,16 +50,23 @@ def read_history(path: Path, roles: Roles, seed: int = 0) -> HistoryRead:
         scanning(path, Path(spill)) as scan,
     ):
         names = _feature_names(scan, roles)
-        order = _order(scan, roles)
-        group, target = f"t{scan.index(roles.group)}", f"v{scan.index(roles.target)}"
-        known = [group, target, *([order] if roles.order and order else [])]
-        where = f"WHERE {' AND '.join(f'{sql} IS NOT NULL' for sql in known)}"
+        group, target, order, where = keys(scan, roles)
         total, dropped = _check_label(scan, roles, where)
         declared = declare(scan, names, where, roles.categories, roles.units)
         group_count, skipped = _choose_groups(scan, group, where, seed)
         notices = (*dropped, *skipped, *declared.notices)
         plan = Plan(scan, declared, group, target, order, where, seed)
         return plan.read(total, group_count, notices)
+
+
+def keys(scan: Scan, roles: Roles) -> Keys:
+    """Return the SQL of what makes a row an example; refuse names that the file does not have."""
+    order = _order(scan, roles)
+    group, target = f"t{scan.index(roles.group)}", f"v{scan.index(roles.target)}"
+    known = [group, target, *([order] if roles.order and order else [])]
+    return Keys(
+        group, target, order, f"WHERE {' AND '.join(f'{sql} IS NOT NULL' for sql in known)}"
+    )
 
 
 def _feature_names(scan: Scan, roles: Roles) -> list[str]:
