@@ -1,7 +1,11 @@
 """What a request claims of its prompts, for those who write about calls: a model and counts."""
 
+from functools import cache
+
 from google.protobuf.message import DecodeError
 
+from model.refusal import Refusal
+from service.oip_messages import InferRequest, Messages
 from sonoba.v1 import predictor_pb2 as pb
 
 Shape = dict[str, int]
@@ -28,7 +32,11 @@ def claimed(method: str, wire: bytes) -> tuple[str | None, Shape]:
                 return request.model, _examples(request.examples)
             case "GetModel":
                 return pb.GetModelRequest.FromString(wire).model, {}
-    except DecodeError:
+            case "ModelInfer":
+                return _tensors(_messages().infer_request(wire))
+            case "ModelReady" | "ModelMetadata" as kind:
+                return _messages().model_request(f"{kind}Request", wire).name, {}
+    except (DecodeError, Refusal):
         pass
     return None, {}
 
@@ -45,3 +53,19 @@ def _prompt(request: pb.PredictRequest) -> tuple[str, Shape]:
 def _examples(examples: pb.ExampleSet) -> Shape:
     rows, columns = examples.features.row_count, examples.features.column_count
     return {"example_count": rows, "feature_count": columns}
+
+
+def _tensors(request: InferRequest) -> tuple[str, Shape]:
+    """Return what x claims, and the query's rows; nothing of tensors with other axes."""
+    axes = {tensor.name: tuple(tensor.shape) for tensor in request.inputs}
+    shape: Shape = {}
+    if 2 <= len(x := axes.get("x", ())) <= 3:
+        shape = dict(zip(BATCH[3 - len(x) :], x, strict=False))
+    if 2 <= len(query := axes.get("query", ())) <= 3:
+        shape["query_count"] = query[-2]
+    return request.model_name, shape
+
+
+@cache
+def _messages() -> Messages:
+    return Messages()
