@@ -13,6 +13,7 @@ from model.features import CYCLE_DAYS, Category, Cycle, Date, Number, columns
 from model.schema import Column
 from service.history_scan import Scan, is_missing, quoted, time_of
 from service.tables import TableError
+from service.written_numbers import advice_on, mark_of
 
 Source = Number | Category | Date
 Kind = Literal["number", "date", "text", "empty", "constant"]
@@ -20,6 +21,7 @@ Kind = Literal["number", "date", "text", "empty", "constant"]
 MOST_FEATURES = 128
 MOST_LEVELS = 12
 RARE_SHARE = 0.01  # of the rows: a rarer level is "any other"
+ONE_AT_LEAST = "add one that varies; the others are excluded, empty or the same in every row"
 MOST_DISTINCT = 10_000  # more different texts than this are names, not categories
 
 
@@ -135,26 +137,34 @@ def _check_text(scan: Scan, name: str, found: Look, is_asked: bool) -> None:
     """Refuse slips among numbers or dates, and texts that are names rather than categories."""
     where = f"{scan.source}: column {name!r}"
     values = found.present - found.tokens
-    leave = f"correct these rows, or leave the column out with --exclude {name}"
+    how = {
+        odd: advice_on(odd) or "correct these rows" for odd in (found.odd_number, found.odd_date)
+    }
+    leave = f"or leave the column out with --exclude {name}"
     if not is_asked and 2 * found.numbers > values:
         count = values - found.numbers
         raise TableError(
-            f"{where} holds numbers, but not in {count:,} rows ({found.odd_number!r}): {leave}"
+            f"{where} holds numbers, but not in {count:,} rows ({found.odd_number!r}): "
+            f"{how[found.odd_number]}, {leave}"
         )
     if not is_asked and 2 * found.dates > values:
         count = values - found.dates
         raise TableError(
-            f"{where} holds dates, but not in {count:,} rows ({found.odd_date!r}): {leave}"
+            f"{where} holds dates, but not in {count:,} rows ({found.odd_date!r}): "
+            f"{how[found.odd_date]}, {leave}"
         )
     if found.distinct > MOST_DISTINCT:
-        raise TableError(f"{where} {_names(name, f'about {found.distinct:,}')}")
+        raise TableError(f"{where} {_names(name, f'about {found.distinct:,}', found)}")
 
 
-def _names(name: str, count: str) -> str:
-    return (
-        f"holds {count} different texts, too many for a category: leave it out with "
-        f"--exclude {name}, or group its values first"
-    )
+def _names(name: str, count: str, found: Look) -> str:
+    """Return why texts are no category: numbers or dates that are written so, or names."""
+    leave = f"leave it out with --exclude {name}"
+    if found.odd_number and mark_of(found.odd_number) and mark_of(found.last_odd_number or ""):
+        example = f"numbers that are written as texts ({found.odd_number!r})"
+        return f"holds {example}: {advice_on(found.odd_number)}, or {leave}"
+    much = f"holds {count} different texts, too many for a category"
+    return f"{much}: {leave}, or group its values first"
 
 
 def _levels(scan: Scan, texts: Sequence[str], where: str) -> dict[str, list[tuple[str, int]]]:
@@ -186,7 +196,9 @@ def _category(scan: Scan, name: str, found: Look, levels: Sequence[tuple[str, in
     ]
     covered = sum(rows for _, rows in kept)
     if 2 * covered < found.present or not kept:
-        raise TableError(f"{scan.source}: column {name!r} {_names(name, f'{len(levels):,}')}")
+        raise TableError(
+            f"{scan.source}: column {name!r} {_names(name, f'{len(levels):,}', found)}"
+        )
     texts = tuple(level for level, _ in kept)
     if covered == found.rows and len(texts) > 1:  # the base follows from the others
         return Category(name=name, levels=texts[1:], base=texts[0])
@@ -207,7 +219,7 @@ def _date(name: str, found: Look) -> Date:
 def _check_width(scan: Scan, sources: Sequence[Source]) -> None:
     """Refuse a history without a usable column or with too many features."""
     if not sources:
-        raise TableError(f"{scan.source}: there is no column left to predict from")
+        raise TableError(f"{scan.source}: there is no column left to predict from: {ONE_AT_LEAST}")
     widths = {source.name: len(source.columns()) for source in sources}
     if (d := sum(widths.values())) > MOST_FEATURES:
         wide = sorted(widths, key=lambda name: -widths[name])[:3]

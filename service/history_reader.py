@@ -13,11 +13,15 @@ from typing import NamedTuple
 from service.history_columns import Kind, declare, look
 from service.history_scan import Scan, scanning, time_of
 from service.history_sums import HistoryRead, Plan
+from service.table_files import NO_ROWS
 from service.tables import TableError
+from service.written_numbers import advice_on
 
 SHORTEST_GROUP = 11
 """Rows of a group: 8 examples and 3 rows to test the answer on."""
 MOST_GROUPS = 2000
+CHOOSE_NUMBERS = "choose a column of numbers with --target"
+COARSER = "gather more rows, or choose with --group a coarser column"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,9 @@ def read_history(path: Path, roles: Roles, seed: int = 0) -> HistoryRead:
         group, target, order, where = keys(scan, roles)
         total, dropped = _check_label(scan, roles, where)
         declared = declare(scan, names, where, roles.categories, roles.units)
-        group_count, skipped = _choose_groups(scan, group, where, seed)
-        notices = (*dropped, *skipped, *declared.notices)
+        group_count, skipped = _choose_groups(scan, roles.group, where, seed)
+        saved = (f"read as {scan.encoding}, not as UTF-8",) if scan.encoding else ()
+        notices = (*saved, *dropped, *skipped, *declared.notices)
         plan = Plan(scan, declared, group, target, order, where, seed)
         return plan.read(total, group_count, notices)
 
@@ -99,7 +104,8 @@ def _order(scan: Scan, roles: Roles) -> str | None:
     others: dict[Kind, str] = {"empty": "no values", "constant": "one value only"}
     got = others.get(kind, "text")
     sentence = f"--order: expected numbers or dates in {roles.order!r}, got {got}"
-    raise TableError(f"{scan.source}: {sentence}")
+    advice = "write dates as 2024-03-31, or name another column"
+    raise TableError(f"{scan.source}: {sentence}: {advice}")
 
 
 def _check_label(scan: Scan, roles: Roles, where: str) -> tuple[int, tuple[str, ...]]:
@@ -107,22 +113,28 @@ def _check_label(scan: Scan, roles: Roles, where: str) -> tuple[int, tuple[str, 
     found = look(scan, [roles.target], "")[roles.target]
     total = found.rows
     column = f"{scan.source}: the target {roles.target!r}"
+    if not total:
+        raise TableError(f"{scan.source}: {NO_ROWS}")
     if found.kind in ("empty", "constant"):
         got = "no values" if found.kind == "empty" else "the same value in every row"
-        raise TableError(f"{column} has {got}")
+        raise TableError(f"{column} has {got}: choose another column with --target")
     if slips := found.present - found.tokens - found.numbers:
         other = f"{slips:,} of {total:,} rows hold something else, such as {found.odd_number!r}"
-        raise TableError(f"{column} must hold numbers: {other}")
+        advice = advice_on(found.odd_number) or (
+            "correct these cells or empty them" if found.numbers else CHOOSE_NUMBERS
+        )
+        raise TableError(f"{column} must hold numbers: {other}: {advice}")
     (used,) = scan.row(f"SELECT count(*) FROM {scan.rows} {where}")
     dropped = total - int(str(used))
     kinds = "group, target or order" if roles.order else "group or target"
     if dropped == total:
-        raise TableError(f"{scan.source}: every row is without {kinds}")
+        raise TableError(f"{scan.source}: every row is without {kinds}: fill these columns")
     return total, (f"left out: {dropped:,} of {total:,} rows, without {kinds}",) if dropped else ()
 
 
-def _choose_groups(scan: Scan, group: str, where: str, seed: int) -> tuple[int, tuple[str, ...]]:
+def _choose_groups(scan: Scan, column: str, where: str, seed: int) -> tuple[int, tuple[str, ...]]:
     """Make the table `chosen` of the groups to learn from; return their number, and notices."""
+    group = f"t{scan.index(column)}"
     scan.run(
         f"CREATE TEMP TABLE counted AS SELECT {group} AS g, count(*) AS n FROM {scan.rows} {where} "
         "GROUP BY g"
@@ -131,7 +143,8 @@ def _choose_groups(scan: Scan, group: str, where: str, seed: int) -> tuple[int, 
     total, long = (int(str(count)) for count in counts)
     if not long:
         wanted = f"expected groups of at least {SHORTEST_GROUP} rows"
-        raise TableError(f"{scan.source}: {wanted}, got {total:,} groups that are all shorter")
+        got = f"got {total:,} groups that are all shorter"
+        raise TableError(f"{scan.source}: {wanted}, {got}: {COARSER} than {column!r}")
     scan.run(
         f"CREATE TEMP TABLE chosen AS SELECT g FROM counted WHERE n >= {SHORTEST_GROUP} "
         f"ORDER BY hash(g, {int(seed)}), g LIMIT {MOST_GROUPS}"

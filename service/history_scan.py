@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.table_files import NUMERIC_TYPES, header_of, literal, reason_of
+from service.table_text import Text, as_utf8, start_of
 from service.tables import TableError
 
 MEMORY_LIMIT = "768MB"
@@ -36,6 +37,7 @@ class Scan:
     names: tuple[str, ...]
     rows: str
     connection: duckdb.DuckDBPyConnection = field(repr=False)
+    encoding: str = ""  # what the file was saved in, where not UTF-8
 
     def index(self, name: str) -> int:
         """Return the position of a column; refuse a name that the file does not have."""
@@ -71,31 +73,29 @@ class Scan:
 @contextmanager
 def scanning(path: Path, spill_folder: Path) -> Iterator[Scan]:
     """Open a CSV (header in the first line) or a Parquet file; larger than memory is fine."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise TableError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    if not start:
-        raise TableError(f"{path}: the file is empty")
+    is_parquet = start_of(path).startswith(b"PAR1")
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "memory_limit": MEMORY_LIMIT,
         "temp_directory": str(spill_folder),
     }
     with duckdb.connect(config=config) as connection:
-        yield _parquet(path, connection) if start == b"PAR1" else _csv(path, connection)
+        if is_parquet:
+            yield _parquet(path, connection)
+        else:
+            yield _csv(path, as_utf8(path, spill_folder), connection)
 
 
-def _csv(path: Path, connection: duckdb.DuckDBPyConnection) -> Scan:
-    delimiter, names = header_of(path)
+def _csv(path: Path, text: Text, connection: duckdb.DuckDBPyConnection) -> Scan:
+    delimiter, names = header_of(text.path, path)
     texts = "{" + ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names))) + "}"
     relation = (
-        f"read_csv({quoted(literal(path))}, delim={quoted(delimiter)}, quote='\"', escape='\"', "
-        f"header=true, auto_detect=false, columns={texts})"
+        f"read_csv({quoted(literal(text.path))}, delim={quoted(delimiter)}, quote='\"', "
+        f"escape='\"', header=true, auto_detect=false, columns={texts})"
     )
     cells = [(f"c{i}", None) for i in range(len(names))]
-    return Scan(str(path), _checked(path, names), _rows(relation, cells), connection)
+    rows = _rows(relation, cells)
+    return Scan(str(path), _checked(path, names), rows, connection, text.encoding)
 
 
 def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Scan:

@@ -6,15 +6,19 @@ where the text is none. A CSV column is numeric when all its texts are, a Parque
 
 import csv
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import numpy as np
 
+from service.table_text import as_utf8, start_of
 from service.tables import Array, Column, Kind, Table, TableError
 
 DELIMITERS = ",;\t|"
+NO_ROWS = "there is a header but no row below it: save the table with its rows"
+NAME_IT = "name it, or delete the lines above the header and the empty columns"
 NUMERIC_TYPES = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")
 
 _TO_NUMBER = """coalesce(try_cast({0} AS DOUBLE),
@@ -23,28 +27,28 @@ _TO_NUMBER = """coalesce(try_cast({0} AS DOUBLE),
 
 def read_table(path: Path) -> Table:
     """Read a CSV file (with a header; comma, semicolon, tab or bar) or a Parquet file."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise TableError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    if not start:
-        raise TableError(f"{path}: the file is empty")
-    table = Table(str(path), _load_parquet(path) if start == b"PAR1" else _load_csv(path))
+    is_parquet = start_of(path).startswith(b"PAR1")
+    table = Table(str(path), _load_parquet(path) if is_parquet else _load_csv(path))
     if not table.row_count:
-        raise TableError(f"{path}: there is a header but no row below it")
+        raise TableError(f"{path}: {NO_ROWS}")
     return table
 
 
 def _load_csv(path: Path) -> dict[str, Column]:
-    """Return the columns of a CSV file; the first line names them, in UTF-8."""
-    delimiter, names = header_of(path)
+    """Return the columns of a CSV file; the first line names them."""
+    with tempfile.TemporaryDirectory(prefix="sonoba-") as folder:
+        return _load_text(path, as_utf8(path, Path(folder)).path)
+
+
+def _load_text(path: Path, text: Path) -> dict[str, Column]:
+    """Return the columns of a CSV file from its text in UTF-8."""
+    delimiter, names = header_of(text, path)
     texts = {f"t{i}": "VARCHAR" for i in range(len(names))}
-    numbers = ", ".join(f"{_TO_NUMBER.format(text)} AS v{text[1:]}" for text in texts)
+    numbers = ", ".join(f"{_TO_NUMBER.format(t)} AS v{t[1:]}" for t in texts)
     query = f"""CREATE TABLE rows AS SELECT *, {numbers} FROM read_csv(
         ?, delim=?, quote='"', escape='"', header=true, auto_detect=false, columns=?)"""
     try:
-        return _columns(names, query, [literal(path), delimiter, texts])
+        return _columns(names, query, [literal(text), delimiter, texts])
     except duckdb.Error as error:
         raise TableError(f"{path}: {reason_of(error)}") from None
 
@@ -67,16 +71,14 @@ def _load_parquet(path: Path) -> dict[str, Column]:
     return _columns([name for name, *_ in described], query, [literal(path)])
 
 
-def header_of(path: Path) -> tuple[str, list[str]]:
-    """Return the delimiter and the column names of a CSV file."""
+def header_of(text: Path, path: Path) -> tuple[str, list[str]]:
+    """Return the delimiter and the column names of a text in UTF-8, read for the file at `path`."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with text.open(encoding="utf-8-sig", newline="") as file:
             line = file.readline()
             delimiter = max(DELIMITERS, key=line.count)
             file.seek(0)
             names = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
-    except UnicodeDecodeError:
-        raise TableError(f"{path}: the text is not UTF-8") from None
     except csv.Error as error:
         raise TableError(f"{path}: the first line is no header: {error}") from None
     _check_names(path, names)
@@ -86,14 +88,14 @@ def header_of(path: Path) -> tuple[str, list[str]]:
 def _check_names(path: Path, names: Sequence[str]) -> None:
     """Refuse a header without names, with a name twice, or that is a row of numbers."""
     if not any(names):
-        raise TableError(f"{path}: the first line must name the columns; it is empty")
+        raise TableError(f"{path}: the first line must name the columns; it is empty: delete it")
     for position, name in enumerate(names, start=1):
         if not name:
-            raise TableError(f"{path}: column {position} has no name in the header")
+            raise TableError(f"{path}: column {position} has no name in the header: {NAME_IT}")
         if names.index(name) + 1 < position:
-            raise TableError(f"{path}: the header has the column {name!r} twice")
+            raise TableError(f"{path}: the header has the column {name!r} twice: rename one")
     if all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", name) for name in names):
-        raise TableError(f"{path}: the first line must name the columns; it holds numbers")
+        raise TableError(f"{path}: the first line must name the columns; it holds numbers: add it")
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
@@ -150,9 +152,8 @@ def reason_of(error: duckdb.Error) -> str:
     where = f"line {line[1]}: " if line else ""
     width = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", message)
     if width:
-        return f"{where}expected {width[1]} values, as the header names, got {width[2]}"
+        got = f"expected {width[1]} values, as the header names, got {width[2]}"
+        return f"{where}{got}: correct this line; a text with the delimiter in it needs quotes"
     if "unterminated quote" in message:
-        return f"{where}a quote is never closed"
-    if "not utf-8" in message:
-        return f"{where}the text is not UTF-8"
+        return f"{where}a quote is never closed: close it, or take it out"
     return where + message.split("\n")[0].removeprefix("Invalid Input Error: ")

@@ -55,3 +55,13 @@ def mark_of(text: str) -> Mark | None:
     if plain != text and re.fullmatch(rf"{_NUMBER}", plain, re.ASCII):
         return Mark("full_width", text)
     return None
+
+
+def advice_on(text: str | None) -> str:
+    """Return what to do about a text that should be a number; empty where nothing is known."""
+    if text is None:
+        return ""
+    if text.startswith("#"):  # #N/A, #DIV/0!, #REF!
+        return "empty the cells with an error of the spreadsheet"
+    mark = mark_of(text)
+    return mark.advice if mark else ""

@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 FACTORS = (1.609344, 2.20462, 2.54, 3.28084, 10.7639, 24.0, 25.4, 60.0, 100.0, 1000.0, 3600.0, 1e6)
 LARGE_FACTOR = 20.0  # from here on quantiles alone are enough
 FEWEST, FEWEST_SHARE, FEWEST_DISTINCT = 10, 0.02, 8  # of the rarer heap
+ENDS = 0.05
 AT = (0.1, 0.25, 0.5, 0.75, 0.9)
 NEAR, NEAR_SHARE = 0.04, 0.15  # quantiles agree to within so much, and so much of their range
 SLOPE_NEAR = 0.25  # logarithms of slopes
@@ -43,10 +44,11 @@ def mixture(values: Array, labels: Array, groups: NDArray[np.int64]) -> Mixture 
     share = float(min(upper.mean(), 1 - upper.mean()))
     of = (edge, float(lower[2]), float(higher[2]), share)
     if lower[0] > 0:
-        for factor in FACTORS:
-            same = _agree(np.log(higher) - np.log(factor), np.log(lower))
-            if same and (factor >= LARGE_FACTOR or _answers(slopes, factor)):
-                return Mixture("factor", factor, *of)
+        apart = np.log(higher) - np.log(lower)  # (5,)
+        factor = min(FACTORS, key=lambda known: abs(float(apart.mean()) - np.log(known)))
+        same = _agree(np.log(higher) - np.log(factor), np.log(lower))
+        if same and (factor >= LARGE_FACTOR or _answers(slopes, factor)):
+            return Mixture("factor", factor, *of)
     is_warmth = lower[0] > -60 and lower[-1] < 60
     if is_warmth and _agree((higher - 32) / 1.8, lower) and _answers(slopes, 1.8):
         return Mixture("temperature", 1.8, *of)
@@ -56,7 +58,7 @@ def mixture(values: Array, labels: Array, groups: NDArray[np.int64]) -> Mixture 
 def _widest_gap(values: Array) -> float | None:
     """Return the middle of the widest gap that leaves a heap on either side, in ratios if > 0.
 
-    None where it is not thrice as wide as every gap inside the heaps, their outer tenths aside.
+    None where it is not thrice as wide as every gap inside the heaps, their outer ends aside.
     """
     distinct, counts = np.unique(values, return_counts=True)  # (k,), (k,)
     if len(distinct) < 2 * FEWEST_DISTINCT:
@@ -71,11 +73,18 @@ def _widest_gap(values: Array) -> float | None:
     if not enough.any():
         return None
     widest = int(np.where(enough, gaps, -1.0).argmax())
-    inner = enough.copy()  # (k - 1,)
-    inner[widest] = False
+    inner = _inside(below, widest, len(values))  # (k - 1,)
     if inner.any() and gaps[widest] < 3 * gaps[inner].max():
         return None
     return float((distinct[widest] + distinct[widest + 1]) / 2)
+
+
+def _inside(below: NDArray[np.int64], widest: int, n: int) -> NDArray[np.bool_]:
+    """Return which gaps (k - 1,) lie within a heap, ENDS of its rows on either side."""
+    lower = below[widest]
+    inner = np.where(below < lower, below / lower, (below - lower) / (n - lower))  # (k - 1,)
+    within: NDArray[np.bool_] = (inner > ENDS) & (inner < 1 - ENDS)  # (k - 1,)
+    return within
 
 
 def _agree(one: Array, other: Array) -> bool:

@@ -10,7 +10,7 @@ from model.history import QUERIES
 from model.profile_fit import Tick
 from service.assess.columns_found import feature_columns, target_column
 from service.assess.curve import learning_curve
-from service.assess.findings import Offer
+from service.assess.findings import ColumnFound, CurvePoint, Offer, QualityFinding
 from service.assess.material import Material
 from service.assess.quality import quality
 from service.assess.sample import looking
@@ -28,16 +28,25 @@ def offer(path: Path, roles: Roles, material: Material, tick: Tick) -> Offer:
         target = target_column(looked, read)
         columns = tuple(feature_columns(looked, read))
         tick("looking for faults", 0.2)
-        faults = quality(looked, material)
+        faults = quality(looked, read)
     points, knee = learning_curve(material, lambda stage, share: tick(stage, 0.5 + share / 2))
+    return _offer(path.name, roles, material, target, columns, faults, points, knee)
+
+
+def _offer(
+    source: str,
+    roles: Roles,
+    material: Material,
+    target: ColumnFound,
+    columns: tuple[ColumnFound, ...],
+    faults: tuple[QualityFinding, ...],
+    points: tuple[CurvePoint, ...],
+    knee: int,
+) -> Offer:
+    read = material.found
     rows = np.array([sums.count for sums in read.sums])  # (groups,)
     return Offer(
-        source=path.name,
-        group=roles.group,
-        target=target,
-        columns=columns,
-        row_count=read.row_count,
-        used_row_count=read.used_row_count,
+        *(source, roles.group, target, columns, read.row_count, read.used_row_count),
         group_count=len(rows),
         lengths=(int(rows.min()), int(np.median(rows)), int(rows.max())),
         length_bars=length_bars(rows.tolist()),

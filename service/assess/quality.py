@@ -34,7 +34,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.assess.findings import QualityFinding
-from service.assess.material import Material
 from service.assess.mixed_units import mixture
 from service.assess.quality_groups import group_findings
 from service.assess.quality_rows import (
@@ -65,12 +64,12 @@ FEWEST_DISTINCT = 20  # labels, for one to be a limit of many
 LONG_TAIL = 5.0  # width of the upper part by that of the lower
 
 
-def quality(looked: Looked, material: Material) -> tuple[QualityFinding, ...]:
+def quality(looked: Looked, read: HistoryRead) -> tuple[QualityFinding, ...]:
     """Return the faults of a history, the weightiest first, at most `MOST_FINDINGS`."""
-    read = material.found
     columns = list(every_value(looked, read))
     found = [
         *confirmed(looked, list(_suspects(looked, read, columns))),
+        *_encoding(looked),
         *left_out(looked, read),
         *unused_columns(looked, read),
         *short_groups(looked),
@@ -121,6 +120,11 @@ def _cap(target: Values) -> Iterator[Suspect]:
             least=CAPPED_FROM,
             detail={"value": high},
         )
+
+
+def _encoding(looked: Looked) -> Iterator[QualityFinding]:
+    if encoding := looked.rows.encoding:
+        yield QualityFinding("read_as", "know", (), 0, (), {"encoding": encoding})
 
 
 def _long_tail(looked: Looked, target: Values) -> Iterator[QualityFinding]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model.history import History
 from service.assess.findings import QualityFinding
 from service.assess.sample import Looked
 from service.assess.suspects import shown, weighed
@@ -57,7 +58,7 @@ def group_findings(looked: Looked, read: HistoryRead) -> Iterator[QualityFinding
     yield from _few(found, roles.group)
     yield from _constant_labels(found, roles.target)
     yield from _constant_features(found, read.sources)
-    leaks = list(_leaks(found, roles.target))
+    leaks = list(_leaks(found, read.history, roles.target))
     yield from leaks or _sums(found, roles.target)
     for first, second, correlation in pairs(found):
         same = _is_identical(looked, first, second)
@@ -96,8 +97,11 @@ def _constant_features(found: Scatters, sources: tuple[Source, ...]) -> Iterator
             yield QualityFinding("constant_in_groups", "know", (source.name,), 0, (), detail)
 
 
-def _leaks(found: Scatters, target: str) -> Iterator[QualityFinding]:
-    """Yield the columns that are the target again, or nearly, in most groups."""
+def _leaks(found: Scatters, history: History, target: str) -> Iterator[QualityFinding]:
+    """Yield the columns that are the target again, or nearly, in most groups.
+
+    Where rows have an order, their steps must agree as well: two that grow are not one.
+    """
     power = np.einsum("gjj->gj", found.features) * found.label[:, None]  # (G, d)
     told = (power > 0) & (found.counts[:, None] > 3)  # (G, d)
     correlation = np.abs(found.products) / np.sqrt(np.where(told, power, 1.0))  # (G, d)
@@ -106,11 +110,24 @@ def _leaks(found: Scatters, target: str) -> Iterator[QualityFinding]:
         if len(in_groups) < max(FEWEST_SHARE * len(told), 1):
             continue
         middle = min(float(np.median(in_groups)), 1.0)
+        if middle >= NEARLY and history.is_ordered:
+            middle = min(middle, _of_steps(history, j))
         if middle >= NEARLY:
             copy = middle >= COPY
             detail = {"correlation": middle, "is_copy": int(copy)}
             weight = weighed(middle, COPY)
             yield QualityFinding("leak", weight, (name, target), 0, (), detail)
+
+
+def _of_steps(history: History, j: int) -> float:
+    """Return the middle correlation in groups of the steps of a feature with those of the label."""
+    found = [0.0]
+    for group in history.groups:
+        x, y = np.diff(group.x[:, j]), np.diff(group.y)  # (n - 1,) each
+        x, y = x - x.mean(), y - y.mean()  # (n - 1,) each
+        if (power := float((x @ x) * (y @ y))) > 0:
+            found.append(abs(float(x @ y)) / float(np.sqrt(power)))
+    return float(np.median(found[1:] or found))
 
 
 def _sums(found: Scatters, target: str) -> Iterator[QualityFinding]:
@@ -121,13 +138,24 @@ def _sums(found: Scatters, target: str) -> Iterator[QualityFinding]:
     while label > 0 and len(used) < min(len(products), 12):
         gains = [_explained(scatter, products, [*used, j]) for j in range(len(products))]
         used.append(int(np.argmax(gains)))
-        if (explained := max(gains) / label) >= ADDS_UP:
+        if max(gains) >= ADDS_UP * label:
+            used = _needed(scatter, products, used, ADDS_UP * label)
+            explained = _explained(scatter, products, used) / label
             columns = tuple(dict.fromkeys(found.names[j] for j in used))
             of = (*columns, target)
             yield QualityFinding(
                 *("leak_together", "repair", of, 0, ()), {"explained": min(explained, 1.0)}
             )
             return
+
+
+def _needed(scatter: Array, products: Array, used: list[int], least: float) -> list[int]:
+    """Return the features without which less is explained."""
+    for j in list(used):
+        others = [i for i in used if i != j]
+        if others and _explained(scatter, products, others) >= least:
+            used = others
+    return used
 
 
 def _explained(scatter: Array, products: Array, used: list[int]) -> float:

@@ -15,7 +15,7 @@ from service.history_reader import SHORTEST_GROUP
 from service.history_sums import HistoryRead
 
 REPEATED_REPAIR, LEFT_OUT_REPAIR, SHORT_REPAIR = 0.01, 0.05, 0.2  # shares of the rows
-COPIES = 0.5  # of the rows that agree in all but the target, so many agree in it as well
+COPIES = 0.8  # of the rows that agree in all but the target, so many agree in it as well
 FEWEST_NAMES, SPARSE = 50, 3.0  # numbers of rows: different whole ones, one in three is used
 
 

@@ -131,10 +131,11 @@ def scale_change(times: Array, numbers: Array) -> Change | None:
     if len(present) < 6:
         return None
     sides = range(2, len(present) - 1)
-    jumps = [abs(np.median(middles[:k]) - np.median(middles[k:])) for k in sides]
-    k = sides[int(np.argmax(jumps))]
-    spread = max(np.ptp(middles[:k]), np.ptp(middles[k:]))
-    if max(jumps) < np.log(FACTOR) or spread > LEVEL_SHARE * max(jumps):
+    jumps = np.array([abs(np.median(middles[:k]) - np.median(middles[k:])) for k in sides])
+    spreads = np.array([max(np.ptp(middles[:k]), np.ptp(middles[k:])) for k in sides])
+    best = int(np.argmax(jumps - spreads))
+    k = sides[best]
+    if jumps[best] < np.log(FACTOR) or spreads[best] > LEVEL_SHARE * jumps[best]:
         return None
     at = float(edges[present[k] - 1])
     early, late = numbers[times < at], numbers[times >= at]  # (a,), (b,)
