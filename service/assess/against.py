@@ -1,0 +1,96 @@
+"""What speaks against a start: each of these alone makes the decision a no-go.
+
+Every one is a comparison of numbers that were measured on groups not learnt from; the limits are
+below, each with its reason, and none was chosen by looking at one history.
+"""
+
+import math
+from collections.abc import Iterator
+
+from model.profile_fit import FEWEST_GROUPS
+from monitoring.levels import MAJOR
+from service.admission import NOTEWORTHY, WORST_RATIO
+from service.assess.evidence import Detail, Evidence, compared, covered
+from service.assess.findings import Argument, Bounds, QualityFinding
+from service.held_out import BOOSTING, MEAN, OLS, RIDGE
+
+GROUPS_MIN = FEWEST_GROUPS + 1
+"""Groups in all: `sonoba pretrain` learns from 4 at least, and one more must test it."""
+FAR_WORSE = math.sqrt(MAJOR)
+"""Our error by boosting's: of a rise like that monitoring opens a ticket (its errors are squares),
+and what is a ticket in service is not accepted at the start."""
+MISSES_MAX = 2.0
+"""Truths outside of an interval by those promised: of twice as many an owner was misled."""
+LEAKS = ("leak", "leak_together")
+
+
+def against(evidence: Evidence) -> Iterator[Argument]:
+    """Yield why not, the weightiest first: that the figures mean nothing comes before figures."""
+    yield from map(_argument, _leaks(evidence))
+    if not evidence.stability.accuracy:
+        groups = evidence.offer.group_count
+        yield Argument(
+            "nothing_measured",
+            "against",
+            {"groups": groups, "held_out": evidence.offer.held_out_groups},
+        )
+        return
+    if evidence.offer.group_count < GROUPS_MIN:
+        detail: Detail = {"groups": evidence.offer.group_count, "wanted": GROUPS_MIN}
+        yield Argument("too_few_groups", "against", detail)
+    yield from _refused(evidence)
+    yield from _compared(evidence)
+    yield from _intervals(evidence)
+
+
+def _leaks(evidence: Evidence) -> list[QualityFinding]:
+    return [f for f in evidence.offer.quality if f.code in LEAKS and f.weight == "repair"]
+
+
+def _argument(leak: QualityFinding) -> Argument:
+    detail: Detail = {
+        "column": ", ".join(leak.columns),
+        "correlation": leak.detail.get("correlation", -1.0),
+        "count": len(leak.columns),
+    }
+    return Argument("leak", "against", detail)
+
+
+def _refused(evidence: Evidence) -> Iterator[Argument]:
+    cell = evidence.accuracy
+    if cell and not math.isfinite(cell.methods[0].error):
+        detail: Detail = {"examples": cell.example_count, "prompts": cell.prompt_count}
+        yield Argument("refused", "against", detail)
+
+
+def _compared(evidence: Evidence) -> Iterator[Argument]:
+    """Yield the methods that a careful owner would take instead."""
+    mean = evidence.ratio(MEAN)
+    if mean and not (mean.high < 1.0 and evidence.ratio_over_lengths(MEAN) < 1.0):
+        detail = compared(mean, evidence.examples)
+        yield Argument("not_better_than_mean", "against", detail)
+    for method in (RIDGE, OLS):
+        found = evidence.ratio(method)
+        if found and (_surely_worse(found) or evidence.ratio_over_lengths(method) > WORST_RATIO):
+            detail = {**compared(found, evidence.examples), "method": method}
+            yield Argument("ridge_better", "against", detail)
+            break
+    boosting = evidence.ratio(BOOSTING)
+    if boosting and boosting.low > 1.0 and boosting.value >= FAR_WORSE:
+        more: Detail = {"saves": 1.0 - 1.0 / boosting.value, "limit": FAR_WORSE}
+        detail = {**compared(boosting, evidence.examples), **more}
+        yield Argument("boosting_far_better", "against", detail)
+
+
+def _surely_worse(found: Bounds) -> bool:
+    """Whether we surely err more, and so much more that it is worth a word."""
+    return found.low > 1.0 and found.value > 1.0 + NOTEWORTHY
+
+
+def _intervals(evidence: Evidence) -> Iterator[Argument]:
+    """Yield the level that is broken worst, by misses over promised misses."""
+    found = evidence.coverage
+    lying = [one for one in found if 1.0 - one.covered.high > MISSES_MAX * (1.0 - one.level)]
+    if lying:
+        worst = max(lying, key=lambda one: (1.0 - one.covered.value) / (1.0 - one.level))
+        yield Argument("intervals_lie", "against", covered(worst))
