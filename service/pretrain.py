@@ -5,33 +5,29 @@ Everything heavy is loaded inside the command: the command line imports this mod
 
 from __future__ import annotations
 
-import re
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from service.history_options import (
+    Columns,
+    column_options,
+    model_name,
+    name_option,
+    roles,
+    seed_option,
+)
+from service.progress import progress
 
+if TYPE_CHECKING:
     from service.history_sums import HistoryRead
     from service.pretrain_run import Learnt, Plan
 
-    Tick = Callable[[str, float], None]
-
 FILE = click.Path(path_type=Path)
 LAYERS = click.Choice(["4", "8"])
-BUNDLED = "foundation"
-
-
-def _listed(_: object, option: object, value: str | None) -> tuple[str, ...] | None:
-    """Return the names of a list with commas."""
-    if value is None:
-        return None
-    return tuple(name for part in value.split(",") if (name := part.strip()))
 
 
 @click.command()
@@ -39,29 +35,13 @@ def _listed(_: object, option: object, value: str | None) -> tuple[str, ...] | N
 @click.option(
     "--statistics", type=FILE, metavar="FILE", help="Sums of every group in place of rows."
 )
-@click.option("--group", metavar="COLUMN", help="Column that tells groups apart, such as a store.")
-@click.option("--target", required=True, metavar="COLUMN", help="Column to predict, numbers.")
-@click.option(
-    "--order", metavar="COLUMN", help="Column of the order in time; no feature by itself."
-)
-@click.option("--in-order", is_flag=True, help="The rows of each group stand in order of time.")
-@click.option(
-    "--features",
-    callback=_listed,
-    metavar="A,B,C",
-    help="Columns to predict from.  [default: all others]",
-)
-@click.option("--exclude", callback=_listed, metavar="A,B", help="Columns to leave out.")
-@click.option(
-    "--category", callback=_listed, metavar="A,B", help="Columns of numbers that are only names."
-)
-@click.option("--unit", multiple=True, metavar="COLUMN=UNIT", help="Unit of a column; repeatable.")
-@click.option("--name", metavar="NAME", help="Name of the model.  [default: the file's]")
+@column_options(needs_group=False)
+@name_option
 @click.option(
     "--store", type=FILE, default="store", show_default=True, help="Folder of the stored models."
 )
 @click.option("--layers", type=LAYERS, default="4", show_default=True, help="Layers of the model.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option
 @click.option(
     "--rows-per-alarm",
     type=click.IntRange(1000, 1_000_000_000),
@@ -72,19 +52,12 @@ def _listed(_: object, option: object, value: str | None) -> tuple[str, ...] | N
 def pretrain(
     history: Path | None,
     statistics: Path | None,
-    group: str | None,
-    target: str,
-    order: str | None,
-    in_order: bool,
-    features: tuple[str, ...] | None,
-    exclude: tuple[str, ...] | None,
-    category: tuple[str, ...] | None,
-    unit: tuple[str, ...],
     name: str | None,
     store: Path,
     layers: str,
     seed: int,
     rows_per_alarm: int,
+    **columns: Unpack[Columns],
 ) -> None:
     """Learn from labelled HISTORY what a prompt alone cannot tell, and store it as a model.
 
@@ -98,22 +71,11 @@ def pretrain(
       sonoba pretrain sales.csv --group store --target sold --unit temp=celsius --name sales
       sonoba pretrain --statistics sums.csv --features temp,weekend --target sold
     """
-    from service.history_reader import Roles
     from service.pretrain_run import Plan
 
-    given = _one_source(history, statistics, group, features)
-    roles = Roles(
-        group=group or "",
-        target=target,
-        order=order,
-        is_in_order=in_order,
-        features=features,
-        exclude=exclude or (),
-        categories=category or (),
-        units=dict(_unit(text) for text in unit),
-    )
-    of = roles, int(layers), seed, rows_per_alarm
-    plan = Plan(_name(name, given), given, statistics is not None, *of)
+    given = _one_source(history, statistics, columns["group"], columns["features"])
+    of = roles(columns), int(layers), seed, rows_per_alarm
+    plan = Plan(model_name(name, given), given, statistics is not None, *of)
     _run(plan, store)
 
 
@@ -127,12 +89,12 @@ def _run(plan: Plan, store: Path) -> None:
 
     started = time.monotonic()
     try:
-        with _progress() as tick:
+        with progress() as tick:
             tick(f"reading {plan.source.name}", 0.0)
             found = read(plan)
         for line in read_lines(found, plan.roles.target):
             click.echo(line)
-        with _progress() as tick:
+        with progress() as tick:
             learnt = learn(plan, found, tick)
         _tell(plan, found, learnt)
         if learnt.admission.refusal:
@@ -165,25 +127,6 @@ def _tell(plan: Plan, read: HistoryRead, learnt: Learnt) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-@contextmanager
-def _progress() -> Iterator[Tick]:
-    """Show a bar on a terminal's stderr: what is being done, and how much of it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-
-        def tick(stage: str, share: float) -> None:
-            bar.update(task, description=stage, total=1.0 if share else None, completed=share)
-
-        yield tick
-
-
 def _one_source(
     history: Path | None,
     statistics: Path | None,
@@ -201,23 +144,3 @@ def _one_source(
         raise click.UsageError("--group: expected the column that tells groups apart")
     assert history is not None
     return history
-
-
-def _unit(text: str) -> tuple[str, str]:
-    column, equals, unit = text.rpartition("=")
-    if not (equals and column and unit):
-        raise click.UsageError(f"--unit: expected COLUMN=UNIT, got {text!r}")
-    return column, unit
-
-
-def _name(given: str | None, source: Path) -> str:
-    """Return the model's name; by default the file's, in letters a name may have."""
-    from model.manifest import NAME
-
-    name = given or re.sub(r"[^a-z0-9._-]+", "-", source.stem.lower()).strip("-._")[:64]
-    if not re.fullmatch(NAME, name):
-        sentence = "expected a-z, 0-9, '.', '_', '-', at most 64 characters"
-        raise click.UsageError(f"--name: {sentence}, got {name!r}")
-    if name == BUNDLED:
-        raise click.UsageError(f"--name: {BUNDLED!r} is the bundled model; choose another name")
-    return name
