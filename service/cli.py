@@ -17,6 +17,7 @@ from service.announced import (
     reevaluator_lines,
     several_workers,
 )
+from service.assess.command import assess
 from service.audit_command import audit
 from service.caller import caller
 from service.demo import demo
@@ -48,7 +49,7 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     commands=[
-        *(predict, pretrain, models, template, tenants, rules, audit, evaluate),
+        *(predict, assess, pretrain, models, template, tenants, rules, audit, evaluate),
         *(token, demo, doctor, health, reproduce, pretrain_foundation),
     ],
 )

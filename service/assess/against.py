@@ -11,7 +11,7 @@ from model.profile_fit import FEWEST_GROUPS
 from monitoring.levels import MAJOR
 from service.admission import NOTEWORTHY, WORST_RATIO
 from service.assess.evidence import Detail, Evidence, compared, covered
-from service.assess.findings import Argument, Bounds, QualityFinding
+from service.assess.findings import Argument, Bounds
 from service.held_out import BOOSTING, MEAN, OLS, RIDGE
 
 GROUPS_MIN = FEWEST_GROUPS + 1
@@ -26,7 +26,7 @@ LEAKS = ("leak", "leak_together")
 
 def against(evidence: Evidence) -> Iterator[Argument]:
     """Yield why not, the weightiest first: that the figures mean nothing comes before figures."""
-    yield from map(_argument, _leaks(evidence))
+    yield from _leaks(evidence)
     if not evidence.stability.accuracy:
         groups = evidence.offer.group_count
         yield Argument(
@@ -43,17 +43,16 @@ def against(evidence: Evidence) -> Iterator[Argument]:
     yield from _intervals(evidence)
 
 
-def _leaks(evidence: Evidence) -> list[QualityFinding]:
-    return [f for f in evidence.offer.quality if f.code in LEAKS and f.weight == "repair"]
-
-
-def _argument(leak: QualityFinding) -> Argument:
-    detail: Detail = {
-        "column": ", ".join(leak.columns),
-        "correlation": leak.detail.get("correlation", -1.0),
-        "count": len(leak.columns),
-    }
-    return Argument("leak", "against", detail)
+def _leaks(evidence: Evidence) -> Iterator[Argument]:
+    for found in evidence.offer.quality:
+        if found.code in LEAKS and found.weight == "repair":
+            columns = [name for name in found.columns if name != evidence.offer.target.name]
+            detail: Detail = {
+                "column": ", ".join(columns),
+                "correlation": found.detail.get("correlation", -1.0),
+                "count": len(columns),
+            }
+            yield Argument("leak", "against", detail)
 
 
 def _refused(evidence: Evidence) -> Iterator[Argument]:
