@@ -170,6 +170,7 @@ class Stability:
     worst: tuple[WorstGroup, ...]  # at most 3
     is_boosting_compared: bool
     answered_by_profile: float  # share of the held-out prompts
+    refused: float = 0.0  # share of the held-out prompts that nobody answered
 
 
 # Step 3: changed conditions
