@@ -55,7 +55,7 @@ class Watch:
         effect = reference.length_effect(observed.counts)  # (B,)
         others = self._others(observed, over, effect, tails)  # (B, 6)
         self._window.add(Inflated(over.clipped, over.ratios, others), served.count)
-        totals = _totals(observed, over, effect, reference, self.direction_count)
+        totals = _totals(observed, over, effect, served.noise_variance, self.direction_count)
         excess = self._excess(served)  # (B, D)
         self._add_directions(totals, means, excess)
         self.released.add(totals)
@@ -128,7 +128,7 @@ def _totals(
     observed: Observations,
     over: Inflations,
     effect: Array,
-    reference: Reference,
+    noise_variance: float,
     direction_count: int,
 ) -> Totals:
     """Return the sums over prompts of one shape."""
@@ -140,7 +140,7 @@ def _totals(
     totals.inflation = np.where(known, u, 0.0).sum(axis=0)
     totals.inflation_square = np.where(known, u * u, 0.0).sum(axis=0)
     totals.clipped = over.at_clip.sum(axis=0)
-    totals.excess_error = float((observed.predicted - reference.noise_variance).sum())
+    totals.excess_error = float((observed.predicted - noise_variance).sum())
     totals.query_signal = float(observed.query_signal.sum())
     errors = np.column_stack([observed.loo, observed.ridge])  # (B, 2) served, ridge
     totals.loo_error = np.nansum(errors, axis=0)

@@ -185,3 +185,16 @@ def test_taking_prompts_takes_their_covariates_too():
         whole = of(prompts(9, 40)).covariates
         whole = whole if of is seen else whole.mean
         np.testing.assert_array_equal(x, whole[[3, 5]])
+
+
+def test_excess_is_what_errors_have_above_the_noise_of_what_answered():
+    """A profile has a noise of its own for every length; the reference has one for all."""
+    found = seen(prompts(9, 64))
+    louder = found._replace(served=replace(found.served, noise_variance=0.7))
+    observed = observe(louder.served)
+    watch = Watch(reference())
+    watch.observe(louder, observed)
+
+    assert reference().noise_variance == 0.5
+    excess = (observed.predicted - 0.7).sum()
+    assert watch.released.public.excess_error == pytest.approx(excess, rel=1e-12)
