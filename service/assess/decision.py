@@ -33,6 +33,10 @@ from service.held_out import MEAN
 
 RISEN_MIN = 1.05
 """Squared error over normal: some hundred prompts do not tell a smaller rise from chance."""
+SAYS_MORE = {  # an argument against, and the caution that it makes idle
+    **{"not_better_than_mean": "small_gain", "ridge_better": "history_unproven"},
+    **{"boosting_far_better": "boosting_better", "intervals_lie": "coverage_short"},
+}
 DECLARED_LEVEL = 0.8
 """The interval that is declared: its misses are frequent enough to be counted soon."""
 REFUSED_NOTED = 0.01
@@ -44,11 +48,22 @@ def decide(
 ) -> Decision:
     """Return the choice with its arguments, the limits and the rules of a model of that name."""
     evidence = Evidence(offer, stability, conditions)
-    arguments = (*against(evidence), *cautions(evidence), *favour(evidence))
+    arguments = tuple(weighed(evidence))
     choice = chosen(arguments)
     limits = declared(evidence)
     rules = rules_file(name, choice, limits, lines(evidence, limits))
     return Decision(choice, arguments, limits, rules, cost, tuple(watch(evidence, limits)))
+
+
+def weighed(evidence: Evidence) -> Iterator[Argument]:
+    """Yield what speaks against, what is to be minded and what speaks for, none of it twice."""
+    no = list(against(evidence))
+    codes = {argument.code for argument in no}
+    told = {SAYS_MORE[code] for code in codes if code in SAYS_MORE}
+    yield from no
+    yield from (one for one in cautions(evidence) if one.code not in told)
+    if "leak" not in codes:  # else the good figures mean nothing
+        yield from favour(evidence)
 
 
 def chosen(arguments: Sequence[Argument]) -> Choice:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from service.assess.decision import decide
 from service.assess.findings import (
     Accuracy,
-    Argument,
     Assessment,
     Bounds,
     Change,
@@ -14,8 +14,6 @@ from service.assess.findings import (
     Cost,
     Coverage,
     CurvePoint,
-    Decision,
-    DeclaredLimits,
     MethodError,
     Offer,
     QualityFinding,
@@ -187,43 +185,26 @@ def cost(**changed):
     return replace(Cost(EXAMPLES, 92.0, 0.026, 118.0, 6.4), **changed)
 
 
-def better(code, ratio, speaks="for"):
-    return Argument(
-        code,
-        speaks,
-        {
-            **{"ratio": ratio, "low": ratio * 0.95, "high": ratio * 1.05},
-            **{"examples": EXAMPLES, "saves": 1.0 - ratio},
-        },
-    )
-
-
-def arguments(choice):
-    """Return what leads to a choice, the weightiest first."""
-    gains = better("better_than_mean", 0.34), better("better_than_ridge", 0.78)
+def findings(choice):
+    """Return what the three steps find where they come to a choice."""
     match choice:
         case "go":
-            return gains
+            return offer(), stability(), conditions()
         case "pilot":
-            few = {"groups": 9, "held_out": 3, "wanted": 6, "wanted_groups": 20}
-            silent = {
-                **{"code": "noise", "strength": 2.0, "ratio": 1.84, "columns": ""},
-                **{"alerted": 0.1, "count": 1},
-            }
-            cautions = ("few_groups", few), ("silent_harm", silent)
-            return (*(Argument(code, "caution", detail) for code, detail in cautions), *gains)
-    return (better("not_better_than_mean", 0.99, "against"),)
-
-
-def decision(choice):
-    limits = DeclaredLimits(4.1, 1.25, 0.77, 16, (("km", 0.4, 61.0), ("hour", 0.0, 23.0)))
-    rules = "version: 1\nmodels:\n  fares:\n    error_risen: 1.25\n"
-    watch = ("alerts", "coverage", "examples", "ranges", "units", "missing", "worst_groups")
-    return Decision(choice, arguments(choice), limits, rules, cost(), watch)
+            few = offer(group_count=10, learnt_groups=7, held_out_groups=3)
+            told = conditions().changes
+            silent = tuple(
+                replace(c, alert="", alerted=0.1) if c.code == "noise" else c for c in told
+            )
+            return few, stability(), conditions(changes=silent)
+    lengths = ((8, 1.2), (16, 1.1), (32, 1.05), (64, 1.01))
+    useless = tuple(accuracy(M, error, mean=error) for M, error in lengths)
+    return offer(), stability(accuracy=useless, group_errors=(0.9, 1.0, 1.1, 1.3)), conditions()
 
 
 def assessment(choice="go", **changed):
     """Return a full assessment that ends with a choice."""
+    offered, stable, tried = findings(choice)
     made = Assessment(
         name="fares",
         created=CREATED,
@@ -231,9 +212,9 @@ def assessment(choice="go", **changed):
         command="sonoba assess fares.csv --group city --target fare --out report.html",
         seed=0,
         seconds=41.0,
-        offer=offer(),
-        stability=stability(),
-        conditions=conditions(),
-        decision=decision(choice),
+        offer=offered,
+        stability=stable,
+        conditions=tried,
+        decision=decide(offered, stable, tried, cost(), "fares"),
     )
     return replace(made, **changed)
