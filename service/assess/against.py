@@ -12,7 +12,7 @@ from monitoring.levels import MAJOR
 from service.admission import NOTEWORTHY, WORST_RATIO
 from service.assess.evidence import Detail, Evidence, compared, covered
 from service.assess.findings import Argument, Bounds
-from service.held_out import BOOSTING, MEAN, OLS, RIDGE
+from service.held_out import BOOSTING, MEAN, MOST_UNANSWERED, OLS, RIDGE
 
 GROUPS_MIN = FEWEST_GROUPS + 1
 """Groups in all: `sonoba pretrain` learns from 4 at least, and one more must test it."""
@@ -56,9 +56,10 @@ def _leaks(evidence: Evidence) -> Iterator[Argument]:
 
 
 def _refused(evidence: Evidence) -> Iterator[Argument]:
-    cell = evidence.accuracy
-    if cell and not math.isfinite(cell.methods[0].error):
-        detail: Detail = {"examples": cell.example_count, "prompts": cell.prompt_count}
+    cell, share = evidence.accuracy, evidence.stability.refused
+    if cell and not share <= MOST_UNANSWERED:
+        prompts = math.ceil(share * cell.prompt_count)
+        detail: Detail = {"examples": cell.example_count, "prompts": prompts, "share": share}
         yield Argument("refused", "against", detail)
 
 
@@ -74,8 +75,8 @@ def _compared(evidence: Evidence) -> Iterator[Argument]:
             detail = {**compared(found, evidence.examples), "method": method}
             yield Argument("ridge_better", "against", detail)
             break
-    boosting = evidence.ratio(BOOSTING)
-    if boosting and boosting.low > 1.0 and boosting.value >= FAR_WORSE:
+    boosting, (_, short) = evidence.ratio(BOOSTING), evidence.shortest(BOOSTING)
+    if boosting and boosting.value >= FAR_WORSE and min(boosting.low, short.low) > 1.0:
         more: Detail = {"saves": 1.0 - 1.0 / boosting.value, "limit": FAR_WORSE}
         detail = {**compared(boosting, evidence.examples), **more}
         yield Argument("boosting_far_better", "against", detail)

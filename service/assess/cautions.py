@@ -9,7 +9,16 @@ from collections.abc import Iterator
 
 from service.admission import NOTEWORTHY
 from service.assess.against import FAR_WORSE, LEAKS
-from service.assess.evidence import Detail, Evidence, compared, covered, is_seen, of_change
+from service.assess.evidence import (
+    STALE,
+    Detail,
+    Evidence,
+    compared,
+    covered,
+    harms,
+    is_seen,
+    of_change,
+)
 from service.assess.findings import Argument, Coverage, Steadiness
 from service.held_out import BOOSTING, HELD_OUT_SHARE, MEAN, RIDGE
 
@@ -131,9 +140,9 @@ def _groups(evidence: Evidence) -> Iterator[Argument]:
 def _conditions(evidence: Evidence) -> Iterator[Argument]:
     if not evidence.conditions.changes:
         yield Argument("conditions_unknown", "caution", {})
-    stale = evidence.harm_of("stale")
+    stale = [c for c in evidence.conditions.changes if c.code in STALE and harms(c)]
     if stale:
-        worst = max(stale, key=lambda change: change.ratio.value)
+        worst = stale[0]
         low, high = worst.ratio.low, worst.ratio.high
         detail: Detail = {"strength": worst.strength, "ratio": worst.ratio.value}
         yield Argument("goes_stale", "caution", {**detail, "low": low, "high": high})

@@ -14,7 +14,7 @@ from monitoring.levels import CRITICAL
 from monitoring.rules import Rules
 from service.assess.against import against
 from service.assess.cautions import cautions
-from service.assess.evidence import Evidence, is_seen
+from service.assess.evidence import MISSING, STALE, UNITS, Evidence, is_seen
 from service.assess.favour import favour
 from service.assess.findings import (
     Argument,
@@ -126,9 +126,15 @@ def ranges(columns: Sequence[ColumnFound]) -> Iterator[tuple[str, float, float]]
 
 def lines(evidence: Evidence, limits: DeclaredLimits) -> Lines:
     """Return where versions change, in squared errors over normal, and what old history costs."""
-    stale = max((c.ratio.value**2 for c in evidence.harm_of("stale")), default=1.0)
     taken_back = max(limits.error_ratio_max, _down(useless(evidence)))
-    return Lines(evidence.offer.target.unit, evidence.examples, taken_back, stale)
+    age = cost_of_age(evidence)
+    return Lines(evidence.offer.target.unit, evidence.examples, taken_back, age)
+
+
+def cost_of_age(evidence: Evidence) -> float:
+    """Return the squared error of an old history by that of a new one; 1 where it is not more."""
+    found = [c.ratio for c in evidence.conditions.changes if c.code in STALE]
+    return max((bounds.value**2 for bounds in found if bounds.low > 1.0), default=1.0)
 
 
 def watch(evidence: Evidence, limits: DeclaredLimits) -> Iterator[str]:
@@ -143,9 +149,9 @@ def watch(evidence: Evidence, limits: DeclaredLimits) -> Iterator[str]:
         "coverage": True,
         "examples": True,
         "ranges": bool(limits.ranges),
-        "units": bool(evidence.harm_of("wrong_unit")),
-        "missing": bool(evidence.harm_of("missing")),
-        "stale": bool(evidence.harm_of("stale")),
+        "units": bool(evidence.harm_of(UNITS)),
+        "missing": bool(evidence.harm_of(MISSING)),
+        "stale": cost_of_age(evidence) > 1.0,
         "worst_groups": bool(stability.worst),
         "refusals": any(change.refused > REFUSED_NOTED for change in changes),
         "boosting": any(a.code in boosting for a in (*against(evidence), *cautions(evidence))),

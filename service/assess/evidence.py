@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
+from service.assess.answered import TOLERATED
 from service.assess.findings import (
     Accuracy,
     Bounds,
@@ -23,6 +24,11 @@ SEEN_SHARE = 0.8
 """Share of the runs in which an alert must fire to be counted on: four times of five."""
 REFUSED_SHARE = 0.5
 """Share of refused prompts from where on callers see the change without any alert."""
+
+STALE = frozenset({"stale_groups", "stale_rows"})
+OWNERS = STALE | {"fewer_examples"}
+UNITS = frozenset({"wrong_unit", "wrong_unit_some", "fahrenheit", "fahrenheit_some"})
+MISSING = frozenset({"missing", "missing_category"})
 
 Detail = dict[str, str | float | int]
 UNKNOWN = Bounds(math.nan, math.nan, math.nan)
@@ -76,17 +82,17 @@ class Evidence:
         return tuple(sorted(found, key=lambda one: one.level))
 
     def harmful(self) -> Iterator[Change]:
-        """Yield changes of what is sent that are not tolerated, the worst first.
+        """Yield changes of what is sent that were seen to harm, the worst first.
 
         Not those that the owner decides on alone: how many examples to give, how old a history is.
         """
-        outside = (c for c in self.conditions.changes if c.code not in ("fewer_examples", "stale"))
-        found = [change for change in outside if not change.is_tolerated]
-        yield from sorted(found, key=lambda change: -_rank(change.ratio.value))
+        found = [change for change in self.conditions.changes if harms(change)]
+        outside = [c for c in found if c.code not in OWNERS]
+        yield from sorted(outside, key=lambda change: -_rank(change.ratio.value))
 
-    def harm_of(self, code: str) -> list[Change]:
-        """Return the changes of one code that are not tolerated."""
-        return [c for c in self.conditions.changes if c.code == code and not c.is_tolerated]
+    def harm_of(self, codes: frozenset[str]) -> list[Change]:
+        """Return the changes of some codes that are not tolerated."""
+        return [c for c in self.conditions.changes if c.code in codes and not c.is_tolerated]
 
     def fewest_examples(self) -> int:
         """Return from how many examples on the error is about that of the number decided for."""
@@ -95,6 +101,11 @@ class Evidence:
         tolerated = takewhile(lambda change: change.is_tolerated, falling)
         counts = [int(change.strength) for change in tolerated if change.strength >= 1.0]
         return min([self.examples, *counts])
+
+
+def harms(change: Change) -> bool:
+    """Whether answers were seen to err as much more as monitoring calls harm."""
+    return not change.is_tolerated and not change.ratio.value < TOLERATED
 
 
 def ratio_of(cell: Accuracy, method: str) -> Bounds | None:

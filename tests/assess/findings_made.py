@@ -166,9 +166,9 @@ def change(code, strength, ratio, **changed):
 def conditions(**changed):
     tried = (
         *(("scale", 2.0, 1.02), ("scale", 10.0, 1.08), ("mean", 1.0, 1.01), ("mean", 3.0, 1.31)),
-        *(("rotation", 30.0, 1.06), ("correlation", 0.9, 1.03), ("noise", 2.0, 1.84)),
+        *(("rotation", 30.0, 1.06), ("correlation", 0.9, 1.03), ("label_noise", 2.0, 1.84)),
         *(("missing", 1.0, 1.4), ("wrong_unit", 1000.0, 2.6), ("fewer_examples", 16.0, 1.17)),
-        *(("fewer_examples", 8.0, 1.49), ("stale", 0.5, 1.04)),
+        *(("fewer_examples", 8.0, 1.49), ("stale_groups", 0.4, 1.04)),
     )
     made = Conditions(
         example_count=EXAMPLES,
@@ -194,7 +194,7 @@ def findings(choice):
             few = offer(group_count=10, learnt_groups=7, held_out_groups=3)
             told = conditions().changes
             silent = tuple(
-                replace(c, alert="", alerted=0.1) if c.code == "noise" else c for c in told
+                replace(c, alert="", alerted=0.1) if c.code == "label_noise" else c for c in told
             )
             return few, stability(), conditions(changes=silent)
     lengths = ((8, 1.2), (16, 1.1), (32, 1.05), (64, 1.01))

@@ -74,7 +74,7 @@ BRANCHES = {  # what is found, the side and the code that must be said, and the 
     "leak": ((leak(detail={"correlation": 0.9999, "is_copy": 1}), None, None), "against"),
     "nothing_measured": ((None, made.stability(accuracy=(), coverage=()), None), "against"),
     "too_few_groups": ((made.offer(group_count=4, held_out_groups=1), None, None), "against"),
-    "refused": ((None, accuracies(), None), "against"),
+    "refused": ((None, made.stability(refused=0.03), None), "against"),
     "not_better_than_mean": ((None, accuracies(mean=0.98), None), "against"),
     "ridge_better": ((None, accuracies(ridge=1.1), None), "against"),
     "boosting_far_better": ((None, accuracies(boosting=1.4), None), "against"),
@@ -93,9 +93,9 @@ BRANCHES = {  # what is found, the side and the code that must be said, and the 
         "caution",
     ),
     "weak_groups": ((None, made.stability(group_errors=(0.3, 0.4, 1.1)), None), "caution"),
-    "goes_stale": ((None, None, changed(made.change("stale", 0.5, 1.3))), "caution"),
+    "goes_stale": ((None, None, changed(made.change("stale_groups", 0.4, 1.3))), "caution"),
     "silent_harm": (
-        (None, None, changed(replace(made.change("noise", 2.0, 1.6), alerted=0.5))),
+        (None, None, changed(replace(made.change("label_noise", 2.0, 1.6), alerted=0.5))),
         "caution",
     ),
     "unwatched": ((None, None, made.conditions(unwatched="too few groups")), "caution"),
@@ -111,12 +111,6 @@ def test_every_code_has_a_branch_here():
 @pytest.mark.parametrize("code", BRANCHES)
 def test_a_branch_is_said_and_decides(code):
     (offer, stability, conditions), speaks = BRANCHES[code]
-    if code == "refused":
-        cells = (
-            replace(c, methods=(replace(c.methods[0], error=math.inf), *c.methods[1:]))
-            for c in stability.accuracy
-        )
-        stability = replace(stability, accuracy=tuple(cells))
 
     decision = decided(offer, stability, conditions)
 
@@ -167,6 +161,19 @@ def test_a_comparison_is_read_with_its_bounds(method, bounds, code):
     found = [one for one in decision.arguments if one.code == code]
     assert len(found) == 1
     assert found[0].detail["ratio"] == bounds.value
+
+
+def test_boosting_that_is_no_better_with_few_examples_leaves_a_pilot():
+    far = with_ratio("boosting", Bounds(1.5, 1.4, 1.6))
+    even = with_ratio("boosting", Bounds(1.0, 0.9, 1.1))
+    mixed = replace(far, accuracy=(even.accuracy[0], *far.accuracy[1:]))
+
+    decision = decided(stability=mixed)
+
+    assert decided(stability=far).choice == "no-go"
+    assert decision.choice == "pilot"
+    (found,) = (one for one in decision.arguments if one.code == "boosting_better")
+    assert (found.detail["short_examples"], found.detail["short_ratio"]) == (8, 1.0)
 
 
 def test_what_is_said_against_is_not_said_again_as_a_caution():
@@ -227,8 +234,8 @@ def test_nothing_measured_declares_nothing():
 
 
 def test_what_to_watch_follows_from_what_was_found():
-    silent = replace(made.change("noise", 2.0, 1.6), alerted=0.5)
-    tried = changed(silent, made.change("stale", 0.5, 1.4), unwatched="")
+    silent = replace(made.change("label_noise", 2.0, 1.6), alerted=0.5)
+    tried = changed(silent, made.change("stale_groups", 0.4, 1.4), unwatched="")
 
     assert decided().watch == (
         *("alerts", "coverage", "examples", "ranges", "units", "missing", "worst_groups"),
@@ -279,7 +286,7 @@ def found(draw):
     )
     changes = tuple(
         replace(made.change(code, 1.0, draw(ratios)), alerted=draw(shares))
-        for code in ("noise", "missing", "stale")
+        for code in ("label_noise", "missing", "stale_groups")
     )
     conditions = changed(*changes, quiet_alerts=draw(shares))
     held_out = draw(st.integers(1, 10))

@@ -62,7 +62,7 @@ def test_a_small_gain_draws_the_lines_nearer():
 
 
 def test_where_history_ages_a_renewal_is_worth_less_than_usual():
-    stale = made.change("stale", 0.5, 1.06, is_tolerated=False)
+    stale = replace(made.change("stale_rows", 0.5, 1.06), ratio=Bounds(1.06, 1.01, 1.1))
     conditions = made.conditions(changes=(stale,))
 
     found = read(decide(made.offer(), made.stability(), conditions, made.cost(), "fares").rules)
