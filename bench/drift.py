@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import machine
-from bench.drift_cost import REPEATS, STATE_SHAPES, costs, state
+from bench.drift_cost import STATE_SHAPES, costs, state
 from bench.drift_report import Report
 from bench.drift_scenarios import SIZES
 from bench.drift_subjects import settings
@@ -40,7 +40,7 @@ def measure(report: Report, plan: Plan, names: list[str], seed: int, progress: P
         for reference in range(plan.reference_count):
             report.add(trial(setting, plan, 100 * seed + reference, say(setting.name)))
     say("cost")()
-    report.costs = costs(REPEATS if not report.quick else 5)
+    report.costs = costs(plan.cost_repeats, plan.cost_shapes)
     for shape, count in STATE_SHAPES.items():
         say("state")()
         report.states.append(state(min(count, plan.state_prompts), *shape))

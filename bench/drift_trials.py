@@ -59,9 +59,11 @@ class Plan:
     delay_streams: int = 8
     delay_prompts: int = 200  # a stream
     state_prompts: int = 1_000_000
+    cost_shapes: int = 3  # of the prompts whose cost is measured, the smallest first
+    cost_repeats: int = 40
 
 
-QUICK = Plan(1, 2, 200, 800, 2, 400, 2, 100, 20_000)
+QUICK = Plan(1, 2, 200, 800, 2, 400, 2, 100, 4_000, 1, 5)
 
 
 class Quiet(NamedTuple):

@@ -25,15 +25,16 @@ from bench.serving.servers import ROOT
 READ_GATE_SECONDS = 20.0
 MEMORY_GATE_MB = 1500.0
 NUMBERS, GROUPS = 15, 1000
+GROUP_ROWS_MIN = 12  # fewer are no history of a group
 
-ROWS = f"""
+ROWS = """
     WITH drawn AS (
-        SELECT i // {{each}} AS store, i % {{each}} AS day,
-            {", ".join(f"round(10 * random(), 4) AS x{j}" for j in range(NUMBERS))},
+        SELECT i // {each} AS store, i % {each} AS day,
+            {numbers},
             CASE WHEN random() > 0.02 THEN round(100 * random(), 3) END AS load,
             CAST(random() < 0.3 AS INTEGER) AS promo,
             ['red', 'green', 'blue'][1 + CAST(floor(3 * random()) AS INTEGER)] AS colour
-        FROM range({{rows}}) AS numbers(i))
+        FROM range({rows}) AS numbers(i))
     SELECT * REPLACE (DATE '2020-01-01' + CAST(day AS INTEGER) AS day),
         round(2 * x0 - x3 + (1 + 0.2 * (store % 5)) * x2 + 3 * promo + random(), 4) AS sold
     FROM drawn"""
@@ -58,12 +59,16 @@ class Pretrained:
         return self.read_seconds <= READ_GATE_SECONDS and self.peak_mb <= MEMORY_GATE_MB
 
 
-def write_history(folder: Path, row_count: int) -> list[Path]:
+def write_history(
+    folder: Path, row_count: int, group_count: int = GROUPS, number_count: int = NUMBERS
+) -> list[Path]:
     """Write the same table as CSV and as Parquet; groups of equal size."""
     paths = [folder / "history.csv", folder / "history.parquet"]
     with duckdb.connect() as connection:
         connection.execute("SELECT setseed(0.5)")
-        rows = ROWS.format(rows=row_count, each=max(row_count // GROUPS, 1))
+        numbers = ", ".join(f"round(10 * random(), 4) AS x{j}" for j in range(number_count))
+        each = max(row_count // group_count, 1)
+        rows = ROWS.format(rows=row_count, each=each, numbers=numbers)
         connection.execute(f"CREATE TABLE history AS {rows}")
         for path, form in zip(paths, ("csv, header", "parquet"), strict=True):
             connection.execute(f"COPY history TO '{path}' (FORMAT {form})")
@@ -115,13 +120,19 @@ def show(runs: list[Pretrained]) -> None:
 
 
 @click.command()
-@click.option("--rows", type=click.IntRange(min=GROUPS), default=1_000_000, show_default=True)
+@click.option("--rows", type=click.IntRange(min=1), default=1_000_000, show_default=True)
+@click.option("--groups", type=click.IntRange(min=1), default=GROUPS, show_default=True)
+@click.option("--numbers", type=click.IntRange(min=4), default=NUMBERS, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/pretraining.json"))
 @click.option("--gate", is_flag=True, help="Exit with 1 when the promise is broken.")
-def main(rows: int, out: Path, gate: bool) -> None:
+def main(rows: int, groups: int, numbers: int, out: Path, gate: bool) -> None:
     """Print how long `sonoba pretrain` takes on a long history, and how much memory."""
+    if rows < GROUP_ROWS_MIN * groups:
+        least = GROUP_ROWS_MIN * groups
+        raise click.BadParameter(f"expected at least {least}, {GROUP_ROWS_MIN} a group, got {rows}")
     with tempfile.TemporaryDirectory() as folder:
-        runs = [measure(path, rows) for path in write_history(Path(folder), rows)]
+        paths = write_history(Path(folder), rows, groups, numbers)
+        runs = [measure(path, rows) for path in paths]
     show(runs)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps([asdict(run) for run in runs], indent=2) + "\n")

@@ -8,6 +8,8 @@ The cube roots are nearly normal (Wilson-Hilferty), so one line suits all. A sin
 for no more than `BOUND` deviations.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,9 +75,7 @@ def statistics(state: Array, normal: Normal) -> Array:
 def _likelihood_ratio(state: Array, r: int) -> Array:
     """Return the GLR (..., 3) of averages (..., 3, r + t) of z̄ and C - I."""
     mean, triangle = state[..., :r], state[..., r:]  # (..., 3, r), (..., 3, t)
-    rows, columns = np.triu_indices(r)
-    spread = np.empty((*triangle.shape[:-1], r, r))  # (..., 3, r, r) C̄ - I
-    spread[..., rows, columns] = spread[..., columns, rows] = triangle
+    spread = np.take(triangle, _square(r), axis=-1)  # (..., 3, r, r) C̄ - I
     trace = np.einsum("...ii->...", spread)  # (..., 3) tr C̄ - r
     about = spread - mean[..., :, None] * mean[..., None, :] + (1.0 + RIDGE) * np.eye(r)
     log_determinant = np.linalg.slogdet(about)[1]  # (..., 3)
@@ -83,9 +83,22 @@ def _likelihood_ratio(state: Array, r: int) -> Array:
     return ratio
 
 
-def _diagonal(r: int) -> NDArray[np.intp]:
+@lru_cache(maxsize=64)
+def _square(r: int) -> NDArray[np.intp]:
+    """Return the places (r, r) of a symmetric matrix in its upper triangle."""
     rows, columns = np.triu_indices(r)
-    return np.flatnonzero(rows == columns)
+    places = np.empty((r, r), np.intp)
+    places[rows, columns] = places[columns, rows] = np.arange(len(rows))
+    places.flags.writeable = False  # shared by all who ask
+    return places
+
+
+@lru_cache(maxsize=64)
+def _diagonal(r: int) -> NDArray[np.intp]:
+    """Return the places (r,) of the diagonal in the upper triangle."""
+    places = np.diagonal(_square(r)).copy()
+    places.flags.writeable = False  # shared by all who ask
+    return places
 
 
 def averaged(state: Array, signals: Array) -> Array:

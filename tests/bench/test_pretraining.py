@@ -29,7 +29,8 @@ def test_both_files_hold_the_same_rows_of_equal_groups(tmp_path):
 @pytest.mark.slow
 def test_a_short_history_is_read_pretrained_and_accounted_for(tmp_path):
     out = tmp_path / "o"
-    command = [sys.executable, "-m", "bench.pretraining", "--rows", "20000", "--out", out]
+    shape = ["--rows", "1200", "--groups", "60", "--numbers", "4"]
+    command = [sys.executable, "-m", "bench.pretraining", *shape, "--out", out]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
