@@ -1,9 +1,9 @@
 """Why a group's error is large, where the numbers tell.
 
-With e the group's error, s that of its own best line, e_M and s_M the same of the middle group with
-as many examples, and e_0 that of the middle group with the usual number, exactly
+With e the group's error and s that of its own best line, e_0 and s_0 the same of the middle group,
+and e_M that of the middle group with as few examples as this one, exactly
 
-    e / e_0 = (e_M / e_0) · (s / s_M) · (e s_M / (s e_M))
+    e / e_0 = (e_M / e_0) · (s / s_0) · (e s_0 / (s e_M))
 
          too few rows for the usual number · even its own line errs · its line is not our answer.
 
@@ -102,7 +102,8 @@ def _reason(one: GroupJudged, usual: Usual) -> tuple[str, Detail]:
         return "shifted", _shifted(one, usual)
     judged = len(one.group.y) - one.asked.example_count
     if factor == "few_rows" or (not is_plain and judged < QUERIES):
-        return "few_rows", _few_rows(one, usual, judged)
+        cause = "fewer_examples" if factor == "few_rows" else "few_judged"
+        return "few_rows", {"cause": cause, **_few_rows(one, usual, judged)}
     own = {"own_error": _told(one.own_error), "usual_own_error": _told(usual.own_error)}
     return "unexplained", {**own, "usual_error": usual.middle_error}
 
