@@ -1,0 +1,110 @@
+"""Pictures of step 3: which changes are borne, and what each of them does to the error.
+
+A circle is borne, a triangle does harm that is noticed (an alert fires, or prompts are refused with
+their reason), a cross does harm in silence.
+"""
+
+import math
+from collections.abc import Sequence
+
+from service.assess.findings import Change, Conditions
+from service.assess.pictures_canvas import WIDTH, Canvas, fitted
+from service.assess.pictures_marks import Row, height, intervals, marks
+from service.assess.pictures_stability import times_scale
+from service.assess.words import Speaker, change_words
+
+MOST_KINDS = 9  # in the summary
+MOST_MARKS = 5  # of a kind
+KIND_ROW, MARK = 24.0, 17.0  # pixels
+LIMIT = 1.25  # times the error: what stays below it is tolerated
+NOTICED_FROM = 0.5  # of the prompts refused, or of the runs
+SHAPES = {"borne": ("o", "yes"), "noticed": ("^", "watch"), "silent": ("X", "no")}
+
+
+def state(change: Change) -> str:
+    """Return whether a change is borne, noticed or does silent harm."""
+    if change.is_tolerated:
+        return "borne"
+    is_called = change.alert and change.severity != "information"
+    return "noticed" if is_called or change.refused >= NOTICED_FROM else "silent"
+
+
+def kinds(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    """Return the changes of every kind, the mildest first."""
+    found: dict[str, list[Change]] = {}
+    for one in changes:
+        found.setdefault(one.code, []).append(one)
+    return {code: sorted(every, key=_harm) for code, every in found.items()}
+
+
+def _harm(change: Change) -> float:
+    return change.ratio.value if math.isfinite(change.ratio.value) else math.inf
+
+
+def summary_kinds(conditions: Conditions) -> list[tuple[str, list[Change]]]:
+    """Return the kinds of the summary: where there are many, those that do harm go first."""
+    found = list(kinds(conditions.changes).items())
+    if len(found) <= MOST_KINDS:
+        return found
+    kept = sorted(found, key=lambda it: all(one.is_tolerated for one in it[1]))[:MOST_KINDS]
+    return [one for one in found if one in kept]
+
+
+def hidden(conditions: Conditions) -> bool:
+    """Return whether some kinds have no room in the summary."""
+    return len(summary_kinds(conditions)) < len(kinds(conditions.changes))
+
+
+def tolerated(conditions: Conditions, key: str, say: Speaker, width: float = WIDTH) -> str:
+    """Return a row for each kind of change, a mark for each strength tried."""
+    found = summary_kinds(conditions)
+    if not found:
+        return ""
+    canvas = Canvas(key, KIND_ROW * len(found) + 66, width)
+    axes = canvas.rows((0, width), 0)
+    for place, (code, every) in enumerate(found):
+        middle = KIND_ROW * place + 12
+        shown = every if len(every) <= MOST_MARKS else _thinned(every)
+        room = width - MARK * len(shown) - 10
+        canvas.text(None, (0, middle + 4.5), fitted(say.code("change", code), room), "name")
+        for n, one in enumerate(shown):
+            x = width - MARK * (len(shown) - n) + MARK / 2
+            marks(axes, (x,), (middle,), *SHAPES[state(one)], 11)
+    for place, name in enumerate(SHAPES):
+        y = KIND_ROW * len(found) + 18 + 18 * place
+        marks(axes, (7,), (y - 4,), *SHAPES[name], 10)
+        canvas.text(None, (20, y), say(f"state_{name}"), "tick")
+    words = say("clause").join(_kind_words(code, every, say) for code, every in found)
+    return canvas.written(say("tolerated"), words)
+
+
+def _thinned(every: list[Change]) -> list[Change]:
+    """Return as many of a kind as have room, the mildest and the worst among them."""
+    last = len(every) - 1
+    return [every[round(n * last / (MOST_MARKS - 1))] for n in range(MOST_MARKS)]
+
+
+def _kind_words(code: str, every: Sequence[Change], say: Speaker) -> str:
+    parts = (
+        f"{change_words(one, say)[1]} {say(f'is_{state(one)}')} ({say.times(one.ratio)})"
+        for one in every
+    )
+    return f"{say.code('change', code)}: {say('separator').join(parts)}"
+
+
+def changes(every: Sequence[Change], key: str, title: str, say: Speaker) -> str:
+    """Return what the changes of one kind do to the error: 1 is as before."""
+    rows = [
+        Row(
+            change_words(one, say)[1],
+            say.times(one.ratio),
+            one.ratio,
+            *SHAPES[state(one)],
+            lines=[(1.0, "quiet"), (LIMIT, "no")],
+        )
+        for one in every
+    ]
+    canvas = Canvas(key, height(len(rows)))
+    intervals(canvas, rows, times_scale([row.bounds for row in rows]), say("times_axis"))
+    words = say("clause").join(f"{row.label}: {row.value}" for row in rows)
+    return canvas.written(title, words)
