@@ -22,6 +22,7 @@ MOST_FEATURES = 128
 MOST_LEVELS = 12
 RARE_SHARE = 0.01  # of the rows: a rarer level is "any other"
 ONE_AT_LEAST = "add one that varies; the others are excluded, empty or the same in every row"
+LARGEST = 1e100
 MOST_DISTINCT = 10_000  # more different texts than this are names, not categories
 
 
@@ -116,6 +117,7 @@ def declare(
             why = "has no values" if kind == "empty" else "holds the same value in every row"
             notices.append(f"left out: {name!r} {why}")
         else:
+            check_size(scan, name, looks[name])
             used.append(name)
     texts = [name for name in used if name in categories or looks[name].kind == "text"]
     for name in texts:
@@ -155,6 +157,14 @@ def _check_text(scan: Scan, name: str, found: Look, is_asked: bool) -> None:
         )
     if found.distinct > MOST_DISTINCT:
         raise TableError(f"{where} {_names(name, f'about {found.distinct:,}', found)}")
+
+
+def check_size(scan: Scan, name: str, found: Look) -> None:
+    """Refuse numbers whose squares no sum can hold."""
+    largest = max((found.low or 0.0, found.high or 0.0), key=abs)
+    if abs(largest) > LARGEST:
+        sentence = f"expected numbers up to {LARGEST:g}, got {largest:g}: correct this cell"
+        raise TableError(f"{scan.source}: column {name!r}: {sentence}")
 
 
 def _names(name: str, count: str, found: Look) -> str:

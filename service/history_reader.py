@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from service.history_columns import Kind, declare, look
+from service.history_columns import Kind, check_size, declare, look
 from service.history_scan import Scan, scanning, time_of
 from service.history_sums import HistoryRead, Plan
 from service.table_files import NO_ROWS
@@ -124,6 +124,7 @@ def _check_label(scan: Scan, roles: Roles, where: str) -> tuple[int, tuple[str, 
             "correct these cells or empty them" if found.numbers else CHOOSE_NUMBERS
         )
         raise TableError(f"{column} must hold numbers: {other}: {advice}")
+    check_size(scan, roles.target, found)
     (used,) = scan.row(f"SELECT count(*) FROM {scan.rows} {where}")
     dropped = total - int(str(used))
     kinds = "group, target or order" if roles.order else "group or target"

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 Method = Callable[[Array, Array, Array], Array]
 
 NUMBERS = (4, 8, 12, 16, 24, 32, 48, 64)
-PROMPTS = 320
+PROMPTS, FEWEST_PROMPTS, PROMPTS_TIMES_FEATURES = 320, 100, 10_000  # fewer where d is large
 SMALL_SHARE = 0.05  # more examples that gain less are not worth asking for
 SMALLEST_ERROR = 1e-12  # of a perfect answer, so that its logarithm is finite
 
@@ -63,7 +63,11 @@ def nested_prompts(unseen: History, seed: int) -> Prompts | None:
     """Return the longest prompts that most groups can give; None where no group gives any."""
     groups = len(unseen.groups)
     usual = [M for M in NUMBERS if 2 * len(unseen.long_enough(M)) >= groups]
-    return draw(unseen, max(usual, default=NUMBERS[0]), seed, PROMPTS)
+    if not groups:
+        return None
+    d = unseen.groups[0].x.shape[1]
+    count = min(PROMPTS, max(PROMPTS_TIMES_FEATURES // d, FEWEST_PROMPTS))
+    return draw(unseen, max(usual, default=NUMBERS[0]), seed, count)
 
 
 def _methods(material: Material) -> dict[str, Method]:

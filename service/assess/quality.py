@@ -59,7 +59,7 @@ from service.history_sums import HistoryRead
 Array = NDArray[np.float64]
 
 MOST_FINDINGS = 40
-CAPPED_FROM = 0.02  # share of the rows
+CAPPED_FROM, FEWEST_CAPPED = 0.02, 5  # share of the rows, rows
 FEWEST_DISTINCT = 20  # labels, for one to be a limit of many
 LONG_TAIL = 5.0  # width of the upper part by that of the lower
 
@@ -113,7 +113,8 @@ def _units(looked: Looked, values: Values) -> Iterator[Suspect]:
 def _cap(target: Values) -> Iterator[Suspect]:
     """Yield a largest label that many rows have: stock or places that ran out."""
     high = float(target.numbers.max())
-    if len(np.unique(target.numbers)) >= FEWEST_DISTINCT:
+    is_shared = (target.numbers == high).sum() > FEWEST_CAPPED
+    if is_shared and len(np.unique(target.numbers)) >= FEWEST_DISTINCT:
         yield Suspect(
             *("capped_target", (target.name,), f"{target.sql} = {high!r}", target.text),
             repair_from=NEVER,

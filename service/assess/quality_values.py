@@ -20,6 +20,7 @@ STAND_INS |= {sign * (10.0**n - 1) for sign in (-1, 1) for n in range(2, 10)} | 
 STAND_IN_DATES = {date(1, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1900, 1, 1)}
 STAND_IN_DATES |= {date(1970, 1, 1), date(2099, 12, 31), date(2999, 12, 31), date(9999, 12, 31)}
 FEWEST_DISTINCT = 5  # others, for one to be apart from them
+MOST_ZEROS = 0.01  # of the rows
 FAR, FAR_RATIOS = 15.0, 3.0  # widths of the range that holds 90 % of the values, or their ratios
 SLIP = 50.0  # widths: a slip of the keys rather than a large value
 MISSING_FROM, MISSING_REPAIR = 0.01, 0.2
@@ -60,6 +61,12 @@ def value_suspects(values: Values) -> Iterator[Suspect]:
         condition = f"{values.sql} = {stand_in!r}"
         yield Suspect("sentinel", (values.name,), condition, values.text, detail=detail)
         rest = rest[rest != stand_in]
+    if values.origin is None and (ends := zero_apart(rest)):
+        zero: Detail = {"value": "0", "low": ends[0], "high": ends[1]}
+        condition = f"{values.sql} = 0"
+        yield Suspect(
+            *("sentinel", (values.name,), condition, values.text), repair_from=NEVER, detail=zero
+        )
     yield from _far(values, rest)
 
 
@@ -86,6 +93,22 @@ def stand_ins(values: Values) -> Iterator[tuple[float, tuple[float, float]]]:
         only = value < 0 <= low and counts[0] > 3 and not np.any(inner % 1.0)
         if (gap >= high - low and value != -1.0) or (only and place == 0 and not values.origin):
             yield value, (low, high)
+
+
+def zero_apart(numbers: Array) -> tuple[float, float] | None:
+    """Return the range of numbers (n,) above a few zeros with next to nothing near them.
+
+    Zero is then perhaps no measurement; of more than a hundredth of the rows it means something.
+    """
+    above = numbers[numbers > 0]  # (m,)
+    zeros = len(numbers) - len(above)  # the smallest number is there once more than in the rows
+    if not 3 < zeros <= MOST_ZEROS * len(numbers) or numbers.min() < 0:
+        return None
+    low, high = float(above.min()), float(above.max())
+    near = int((above < 0.1 * high).sum())
+    if low < 0.05 * high or zeros < 5 * near or len(np.unique(above)) < 4 * FEWEST_DISTINCT:
+        return None
+    return low, high
 
 
 def _is_typical(values: Values, value: float) -> bool:

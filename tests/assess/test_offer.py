@@ -169,6 +169,10 @@ BAD = {
         "Sales of 2024,,\n" + HEAD,
         "column 2 has no name in the header: name it, or",
     ),
+    "a number beyond all": (
+        HEAD + BODY + "s1,1e308,3\n",
+        "column 'temp': expected numbers up to 1e+100, got 1e+308: correct this cell",
+    ),
     "no header": ("1,2,3\n4,5,6\n", "it holds numbers: add it"),
     "a ragged line": (
         HEAD + BODY + "s1,20\n",

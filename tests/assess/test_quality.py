@@ -107,6 +107,18 @@ def test_a_minus_one_among_counts_is_a_stand_in_and_a_zero_is_not(faults):
     assert faults(counts) == {}
 
 
+def test_a_few_zeros_far_below_all_others_are_told_and_others_are_not(faults):
+    rows = [row | {"humidity": round(40 + 10 * row["rain"] % 50, 3)} for row in sales()]
+    few = [r | {"humidity": 0} if i % 160 == 7 else r for i, r in enumerate(rows)]
+    many = [r | {"humidity": 0} if i % 10 == 7 else r for i, r in enumerate(rows)]
+    rain = [r | {"rain": 0} if i % 120 == 7 else r for i, r in enumerate(rows)]
+    found = only(faults(few), "sentinel")
+
+    assert found.weight == "know" and found.row_count == 3 and found.detail["value"] == "0"
+    assert found.detail["low"] >= 40
+    assert faults(many) == faults(rain) == faults(rows) == {}
+
+
 def test_a_date_that_stands_for_none_is_found(faults):
     rows = changed("day", lambda _: "9999-12-31", some)
     found = faults(rows, Roles("shop", "sold", is_in_order=True))["sentinel"]
