@@ -6,7 +6,7 @@
 One prompt with one query at a time, as most callers ask. **The transport is not in it**: gRPC, to
 read the request and to write the reply take some 150 to 300 µs of a processor more in a single call
 and far less in a batch (docs/performance.md, "The service against the echo"). Memory is that of a
-process that has loaded all a server loads, and the model's arrays, before its first call.
+server before its first call, and the model's arrays; calls add to it as that page tells.
 """
 
 import math
@@ -28,7 +28,9 @@ MICROSECONDS_AN_HOUR = 3.6e9
 LOADED = """
 import pathlib, resource, sys
 sys.path[:] = sys.argv[1:]
-import service.server
+from service.server import Server
+from service.settings import Settings
+server = Server(Settings.from_environ({}))  # opens no port before it is started
 pages = pathlib.Path("/proc/self/statm")
 if pages.exists():  # Linux; what its rusage says is at least what the parent took
     print(int(pages.read_text().split()[1]) * resource.getpagesize() / 2**20)
@@ -81,7 +83,7 @@ def _loop(material: Material, blocks: list[Block]) -> float:
 
 
 def server_mebibytes() -> float:
-    """Return what a process takes that has loaded all a server loads; NaN where it cannot tell."""
+    """Return what a server's process takes before its first call; NaN where it cannot tell."""
     command = [sys.executable, "-c", LOADED, *sys.path]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from service.admission import NOTEWORTHY
 from service.assess.against import FAR_WORSE
 from service.assess.cautions import HELD_OUT_MIN, is_short, is_unsteady, moves
-from service.assess.evidence import Detail, Evidence, compared, covered, is_seen
+from service.assess.evidence import SEEN_SHARE, Detail, Evidence, compared, covered, is_seen
 from service.assess.findings import Argument
 from service.held_out import BOOSTING, MEAN, RIDGE
 
@@ -40,10 +40,11 @@ def _trust(evidence: Evidence) -> Iterator[tuple[str, Detail]]:
 
 def _conditions(evidence: Evidence) -> Iterator[tuple[str, Detail]]:
     harmful, changes = list(evidence.harmful()), evidence.conditions.changes
-    if harmful and all(map(is_seen, harmful)):
-        prompts = max((change.prompts_to_alert or 0) for change in harmful)
-        least = min(change.alerted for change in harmful)
-        yield "harm_noticed", {"count": len(harmful), "alerted": least, "prompts": prompts}
+    called = [change for change in harmful if change.alerted >= SEEN_SHARE]
+    if called and all(map(is_seen, harmful)):
+        prompts = max((change.prompts_to_alert or 0) for change in called)
+        least = min(change.alerted for change in called)
+        yield "harm_noticed", {"count": len(called), "alerted": least, "prompts": prompts}
     tolerated = sum(change.is_tolerated for change in changes)
     if tolerated:
         yield "tolerates", {"count": tolerated, "tried": len(changes)}

@@ -203,6 +203,9 @@ def test_harm_that_is_refused_in_plain_sight_needs_no_alert():
     gone = replace(made.change("missing", 1.0, 1.6), alert="", alerted=0.0, refused=1.0)
 
     assert decided(conditions=changed(gone)).choice == "go"
+    told = made.change("label_noise", 2.0, 1.6)
+    (found,) = (a for a in decided(conditions=changed(gone, told)).arguments if "harm" in a.code)
+    assert found.detail == {"count": 1, "alerted": 1.0, "prompts": 140}
 
 
 def test_limits_are_those_that_were_shown():
