@@ -164,15 +164,15 @@ def test_panels_that_need_no_torch_pass(measure):
 
 @pytest.mark.slow
 def test_a_wrong_theory_is_found_out(monkeypatch):
-    """An error five percent too large, and lines drawn for prompts a fifth longer."""
+    """An error five percent too large, and lines for prompts a fifth longer: of a quick run too."""
     right, line = reproduce_risk.trained_error, reproduce_figure_1.isotropic_error
     monkeypatch.setattr(reproduce_risk, "trained_error", lambda *a: 1.05 * right(*a))
     monkeypatch.setattr(
         reproduce_figure_1, "isotropic_error", lambda a, d, M, c: line(a, d, 1.2 * M, c)
     )
 
-    assert reproduce_risk.theorem_4_2(Effort()).count(Verdict.FAIL) >= 3
-    assert reproduce_figure_1.figure_1(Effort()).count(Verdict.FAIL) >= 3
+    assert reproduce_risk.theorem_4_2(QUICK).count(Verdict.FAIL) >= 8
+    assert reproduce_figure_1.figure_1(QUICK).count(Verdict.FAIL) >= 3
 
 
 @pytest.mark.parametrize("off", [-0.011, 0.011, math.nan, math.inf])
