@@ -95,8 +95,9 @@ def _intervals(evidence: Evidence) -> Iterator[Argument]:
 
 
 def is_short(found: Coverage) -> bool:
-    """Whether an interval misses so many truths more than it promised that one would notice."""
-    return not _misses(found) <= MISSES_NOTED * (1.0 - found.level) + 1e-12
+    """Whether an interval misses noticeably more truths than promised, and not by chance."""
+    is_more = not _misses(found) <= MISSES_NOTED * (1.0 - found.level) + 1e-12
+    return is_more and not found.covered.high >= found.level
 
 
 def _misses(found: Coverage) -> float:

@@ -29,6 +29,9 @@ STALE = frozenset({"stale_groups", "stale_rows"})
 OWNERS = STALE | {"fewer_examples"}
 UNITS = frozenset({"wrong_unit", "wrong_unit_some", "fahrenheit", "fahrenheit_some"})
 MISSING = frozenset({"missing", "missing_category"})
+WARNED = frozenset(
+    {"missing"}
+)  # gaps are filled where a caller asks for it; each reply says IMPUTED
 
 Detail = dict[str, str | float | int]
 UNKNOWN = Bounds(math.nan, math.nan, math.nan)
@@ -131,8 +134,9 @@ def covered(found: Coverage) -> Detail:
 
 
 def is_seen(change: Change) -> bool:
-    """Whether somebody hears of a change: an alert fires, or prompts are refused in plain sight."""
-    return bool(change.alerted >= SEEN_SHARE or change.refused >= REFUSED_SHARE)
+    """Whether somebody hears of a change: an alert fires, or replies refuse or warn."""
+    in_reply = change.code in WARNED or change.refused >= REFUSED_SHARE
+    return bool(change.alerted >= SEEN_SHARE or in_reply)
 
 
 def of_change(change: Change) -> Mapping[str, str | float | int]:

@@ -208,6 +208,22 @@ def test_harm_that_is_refused_in_plain_sight_needs_no_alert():
     assert found.detail == {"count": 1, "alerted": 1.0, "prompts": 140}
 
 
+def test_gaps_that_are_filled_are_told_in_every_reply():
+    filled = replace(made.change("missing", 1.0, 1.6), alert="", alerted=0.0)
+
+    assert decided(conditions=changed(filled)).choice == "go"
+    dropped = replace(filled, code="missing_category")
+    assert codes(decided(conditions=changed(dropped)), "caution") == ["silent_harm"]
+
+
+def test_an_interval_may_miss_by_chance():
+    by_chance = covered(0.95, 0.92, half=0.04)
+    surely = covered(0.95, 0.92, half=0.02)
+
+    assert decided(stability=by_chance).choice == "go"
+    assert decided(stability=surely).choice == "pilot"
+
+
 def test_limits_are_those_that_were_shown():
     limits = decided().limits
 
