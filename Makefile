@@ -6,7 +6,7 @@ SCHEMA ?= service
 BIN   := .venv/bin
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 BUF   := $(BIN)/buf
-TOGETHER := -n 3 --dist loadfile
+TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
 NEEDS := pyproject.toml client/pyproject.toml constraints.txt
 
 # A dead interpreter or a killed installation outdates every stamp; $(call setup,…) then starts over.
@@ -26,7 +26,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve stack stack-secrets demo test test-fast check proto triton proto-release bench drift replicas accuracy pretrain deploy image image-test sbom broken
+.PHONY: help serve stack stack-secrets demo assess test test-fast check proto triton proto-release bench drift replicas accuracy pretrain deploy image image-test sbom broken
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ $(COMPOSE_SECRETS)/%.token:
 
 demo: .venv/demo.done  ## serve, predict on the bundled data and plot the answers
 	$(BIN)/sonoba demo
+
+assess: .venv/assess.done  ## assess the shipped data: may a model of it be started? writes out/assess/report.html
+	$(BIN)/sonoba assess service/demo_data/bikeshare.csv --group week --target log_bikers --in-order --out out/assess/report.html
 
 test: .venv/dev.done  ## run every test; those that need torch only where it is present
 	$(BIN)/python -m pytest -q $(TOGETHER) -m "not image"
@@ -119,9 +122,13 @@ pretrain: .venv/dev.done  ## train the foundation model's steps again; needs tor
 	$(call setup,'.[demo]')
 	@touch $@ .venv/serve.done
 
+.venv/assess.done: $(NEEDS)
+	$(call setup,'.[assess]')
+	@touch $@ .venv/demo.done .venv/serve.done
+
 .venv/dev.done: $(NEEDS)
 	$(call setup,'.[dev]')
-	@touch $@ .venv/demo.done .venv/serve.done
+	@touch $@ .venv/assess.done .venv/demo.done .venv/serve.done
 
 # Places of their own (.venv-NAME, of .ci/NAME-requirements.txt) for what the server shall not share: `proto`, `triton` and
 # `peers` want another protobuf (the generator Python 3.11-3.13), `deploy` and `checkov` bring libraries, `sbom` is seventy megabytes.

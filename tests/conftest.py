@@ -1,4 +1,7 @@
-"""A skip is seen on a desk and fails in CI, where everything a test may need is installed."""
+"""A skip is seen on a desk and fails in CI, where everything a test may need is installed.
+
+The longest files are the first, so that no process is left alone with one at the end.
+"""
 
 import os
 from collections.abc import Generator
@@ -7,7 +10,23 @@ from typing import TypeVar
 import pytest
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+LONGEST = (  # what takes more than half a minute; `make test` starts files in this order
+    *("hostility/test_fuzz.py", "bench/test_serving.py", "service/test_evaluating.py"),
+    *("e2e/test_reevaluator.py", "e2e/test_alerts.py", "service/test_reproduce.py"),
+    *("service/test_demo.py", "deploy/test_rules.py", "e2e/test_loop.py", "bench/test_drift.py"),
+    *("service/test_swaps.py", "e2e/test_own_answers.py", "e2e/test_two_replicas.py"),
+    *("monitoring/test_combo.py", "service/test_page_browser.py", "deploy/test_stack.py"),
+    *("service/test_report_browser.py", "e2e/test_workers.py", "pretrain/test_foundation.py"),
+    *("bench/test_pretraining.py", "test_readme.py", "service/test_pretrain.py"),
+    *("service/test_lifecycle.py",),
+)
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; all others, and the tests of a file, keep their order."""
+    places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 def failed_if_skipped(report: Report) -> Report:
