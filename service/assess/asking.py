@@ -20,6 +20,7 @@ Mask = NDArray[np.bool_]
 
 LEVELS = (0.80, 0.95)
 NUMBERS = 2_000_000  # of a block's examples and working matrices, 16 MB
+MOST_WORK = 2e7  # answers times (d + 10)², what an answer costs: a few seconds on one core
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ def ask(model: ProfileModel, prompts: Prompts) -> Asked:
         if found.intervals is not None:
             halves[part] = found.intervals.half_widths
     return Asked(prompts, answers, halves, modes)
+
+
+def most_answers(feature_count: int) -> int:
+    """Return how many prompts may be answered for one purpose: of wide ones fewer, at least one."""
+    return max(1, int(MOST_WORK / (feature_count + 10) ** 2))
 
 
 def parts(count: int, example_count: int, feature_count: int) -> Iterator[slice]:

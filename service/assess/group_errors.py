@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.history import FEWEST_QUERIES, Group, Prompts
 from model.profile_fit import Tick
-from service.assess.asking import Asked, ask
+from service.assess.asking import Asked, ask, most_answers
 from service.assess.material import Material
 from service.assess.own_line import OwnLine, nrmse, own_line
 from service.held_out import LENGTHS, draw
@@ -50,7 +50,8 @@ def judge_groups(material: Material, tick: Tick) -> tuple[GroupJudged, ...]:
     for place, group in enumerate(material.unseen.groups):
         if M := longest(len(group.y), material.length):
             by_length.setdefault(M, []).append(place)
-    each = min(max(PROMPTS // len(material.unseen.groups), FEWEST), MOST)
+    most = min(PROMPTS, most_answers(material.fitted.parameters.feature_count))
+    each = min(max(most // len(material.unseen.groups), FEWEST), MOST)
     found = []
     for done, (M, places) in enumerate(sorted(by_length.items())):
         tick(f"groups of {M} examples", done / len(by_length))

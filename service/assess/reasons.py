@@ -8,8 +8,9 @@ and e_M that of the middle group with as few examples as this one, exactly
          too few rows for the usual number · even its own line errs · its line is not our answer.
 
 The largest factor is the reason, where it is at least 1.25 and beyond chance: the spread around a
-line from f spare rows is off by a factor of e^(1/√(2f)), and three such steps are chance. Before
-that comes what the profile never learnt: rows outside of its groups', or prompts it did not answer.
+line from f spare rows, seen in the median of P prompts of Q queries, is off by a factor of e^t with
+t² = 1/(2f) + (π/2)/(2PQ), and three such steps are chance. Before that comes what the profile never
+learnt: rows outside of its groups', or prompts it did not answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -114,13 +115,19 @@ def largest_factor(one: GroupJudged, usual: Usual) -> str:
     factors = {"few_rows": short / max(usual.error, SMALLEST)}
     limits = {"few_rows": PLAIN}
     if one.line is not None:
-        chance = max(PLAIN, float(np.exp(3.0 / np.sqrt(2.0 * one.line.free))))
+        chance = max(PLAIN, _chance(one, one.line.free))
         own, middle = max(one.own_error, SMALLEST), max(usual.own_error, SMALLEST)
         factors |= {"noisy": own / middle}
         factors |= {"shifted": one.error * middle / (own * max(short, SMALLEST))}
         limits |= {"noisy": chance, "shifted": chance}
     plain = [code for code, factor in factors.items() if factor >= limits[code]]
     return max(plain, key=lambda code: factors[code], default="")
+
+
+def _chance(one: GroupJudged, free: int) -> float:
+    """Return the factor within which chance may put an error seen in a group's queries."""
+    queries = float(one.asked.prompts.weight.sum())
+    return float(np.exp(3.0 * np.sqrt(0.5 / free + 0.25 * np.pi / queries)))
 
 
 def _unlike(one: GroupJudged, found: Farthest, usual: Usual) -> Detail:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model.profile import ProfileModel
 from model.prompt import Block, Examples
-from service.assess.asking import Asked, parts
+from service.assess.asking import Asked, most_answers, parts
 from service.assess.findings import Steadiness
 
 Array = NDArray[np.float64]
@@ -23,7 +23,6 @@ Places = NDArray[np.intp]
 
 DRAWS = {"reordered": 2, "resampled": 8, "one_dropped": 0, "fifth_dropped": 8}
 """New sets of examples a prompt; as many as it has examples where one is dropped."""
-MOST_WORK = 2e7  # answers times (d + 10)², what an answer costs: a few seconds on one core
 ZERO_ERROR = 1e-9  # of the labels' deviation: a typical error below it is rounding
 
 
@@ -48,11 +47,11 @@ def steadiness(model: ProfileModel, asked: Asked, seed: int) -> tuple[Steadiness
 
 
 def thinned(answered: Places, draws: int, feature_count: int) -> Places:
-    """Return as many of the prompts as MOST_WORK allows, evenly among them, at least one."""
-    most = int(MOST_WORK / (draws * (feature_count + 10) ** 2))
+    """Return as many of the prompts as their work allows, evenly among them, at least one."""
+    most = max(1, most_answers(feature_count) // draws)
     if len(answered) <= most:
         return answered
-    return answered[np.linspace(0, len(answered) - 1, max(most, 1)).astype(np.intp)]
+    return answered[np.linspace(0, len(answered) - 1, most).astype(np.intp)]
 
 
 def choose(code: str, count: int, M: int, rng: np.random.Generator) -> Places:

@@ -9,7 +9,7 @@ from model.profile import ProfileModel
 from model.profile_fit import layer_steps
 from model.profile_parameters import ProfileParameters
 from model.prompt import Block, Examples
-from service.assess import steadiness as steady
+from service.assess import asking
 from service.assess.asking import ask
 from service.assess.steadiness import DRAWS, choose, moves, steadiness, thinned
 
@@ -144,7 +144,7 @@ def test_where_nothing_was_answered_nothing_is_said(model):
 
 
 def test_wide_prompts_are_thinned_evenly(monkeypatch):
-    monkeypatch.setattr(steady, "MOST_WORK", 5 * 8 * 110**2)
+    monkeypatch.setattr(asking, "MOST_WORK", 5 * 8 * 110**2)
 
     assert thinned(np.arange(9), 8, 100).tolist() == [0, 2, 4, 6, 8]
     assert thinned(np.arange(9), 8, 5).tolist() == list(range(9))
