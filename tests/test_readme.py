@@ -22,10 +22,11 @@ COMMANDS = [line for kind, body in BLOCKS if kind == "sh" for line in body.split
 (PRINTED,) = [body for kind, body in BLOCKS if kind == "text"]
 
 # These start this very test run again, or take minutes; their recipes are resolved here and run by
-# .ci/run (test, check), tests/service (test_demo, test_training: pretrain) and tests/bench (bench).
+# .ci/run (test, check), tests/service (test_demo, test_training: pretrain), tests/assess (assess)
+# and tests/bench (bench).
 BY_RECIPE = {
     *("make test", "make test-fast", "make check"),
-    *("make bench", "make accuracy", "make pretrain", "make demo"),
+    *("make bench", "make accuracy", "make pretrain", "make demo", "make assess"),
 }
 needs_make = pytest.mark.skipif(
     shutil.which("make") is None or not (ROOT / ".venv/bin/sonoba").exists(),

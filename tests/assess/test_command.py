@@ -5,6 +5,7 @@ import os
 import shlex
 import stat
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from service.assess.written import Places, Unwritable, replace_text
 from service.business_rules import read
 from service.cli import cli
 
+ROOT = Path(__file__).parents[2]
 GROUPS = ("--group", "shop", "--target", "sold")
 
 
@@ -90,16 +92,39 @@ def test_the_next_command_is_that_of_the_same_columns_and_works(assessed, tmp_pa
 
 
 @pytest.mark.slow
-def test_again_it_replaces_its_own_files_and_says_so(assessed):
-    folder, given, first = assessed
+def test_again_it_replaces_its_own_files_and_says_so_and_what_was_not_compared(
+    assessed, monkeypatch
+):
+    """In Japanese, and without scikit-learn."""
+    folder, given, _ = assessed
     out = folder / "new" / "report.html"
+    monkeypatch.setattr(boosting, "find_spec", lambda name: None)
+    monkeypatch.setattr("service.assess.material.is_present", boosting.is_present)
 
     done = run(*given, "--out", out, "--lang", "ja")
 
     assert done.exit_code == 0, done.output
     assert f"report    {out}, in place of the one before" in done.stdout
     assert "rules.yaml, in place of the one before" in done.stdout
-    assert done.stdout.splitlines()[0] != first.stdout.splitlines()[0]  # Japanese
+    assert done.stdout.startswith("試験導入: まず")
+    assert f"notice    {boosting.ABSENT}" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_recipe_of_make_finds_that_the_shipped_data_want_boosting(tmp_path, monkeypatch):
+    recipe = (ROOT / "Makefile").read_text().partition("\nassess:")[2].splitlines()[1]
+    words = shlex.split(recipe)
+    monkeypatch.chdir(ROOT)
+
+    assert words[:2] == ["$(BIN)/sonoba", "assess"]
+    done = run(*words[2:], "--out", tmp_path / "report.html")
+
+    assert done.exit_code == 0, done.output
+    choice, *reasons = done.stdout.splitlines()
+    assert choice.startswith("NO-GO")
+    assert reasons[0].startswith("- Gradient boosting on the same history errs far less")
+    assert "the error is 61% smaller" in reasons[1]
+    assert "the error is 24% smaller" in reasons[2]
 
 
 @pytest.mark.slow
@@ -188,19 +213,6 @@ def test_without_matplotlib_a_sentence_says_what_to_install(monkeypatch, tmp_pat
 
     assert done.exit_code == 1
     assert "pip install -c constraints.txt matplotlib" in done.stderr
-
-
-@pytest.mark.slow
-def test_without_scikit_learn_it_says_that_boosting_was_not_compared(monkeypatch, tmp_path):
-    monkeypatch.setattr(boosting, "find_spec", lambda name: None)
-    monkeypatch.setattr("service.assess.material.is_present", boosting.is_present)
-    history = write(tmp_path / "sales.csv", groups=8, rows=30)
-
-    done = run(history, *GROUPS, "--out", tmp_path / "report.html")
-
-    assert done.exit_code == 0, done.output
-    assert not done.stdout.startswith("GO")
-    assert f"notice    {boosting.ABSENT}" in done.stdout
 
 
 def test_a_wrong_name_or_unit_is_wrong_use(tmp_path):
