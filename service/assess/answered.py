@@ -1,7 +1,9 @@
 """What changed prompts are answered, and how much worse: the error by that of the same prompts.
 
 Errors are RMSE over a prompt's queries by the deviation of its labels as they were before the
-change, so that a ratio is one of errors in the target's unit.
+change, so that a ratio is one of errors in the target's unit. The ratio is the geometric mean over
+prompts, exp(mean ln(e'/e)): each prompt is compared with itself, so that hard ones do not blur it.
+Its bounds come from drawing whole groups again.
 """
 
 from typing import NamedTuple
@@ -16,11 +18,12 @@ from model.prompt import Block, Examples
 from model.refusal import Refusal
 from monitoring.levels import WARNING
 from service.assess.findings import Bounds
-from service.held_out import MOST_UNANSWERED, Cell, ratio
+from service.held_out import MOST_UNANSWERED, RESAMPLES
 
 Array = NDArray[np.float64]
 
 TOLERATED = WARNING  # times the error: from there on the warning alert sees harm
+PERFECT = 1e-6  # of the labels' deviation: a smaller error is none
 NOTHING = Bounds(np.nan, np.nan, np.nan)
 
 
@@ -87,8 +90,22 @@ def effect(
     both = np.isfinite(usual) & np.isfinite(changed)  # (P,)
     if not both.any():
         return Effect(np.nan, NOTHING, refused, is_tolerated=False)
-    of = {"changed": changed[both], "usual": usual[both]}
-    cell = Cell(prompts.x.shape[1], prompts.groups[both], of)
-    bounds = Bounds(*ratio([cell], "changed", "usual", seed))
+    bounds = paired_ratio(changed[both], usual[both], prompts.groups[both], seed)
     is_tolerated = bounds.high < TOLERATED and lost <= MOST_UNANSWERED
     return Effect(float(np.median(changed[both])), bounds, refused, is_tolerated)
+
+
+def paired_ratio(changed: Array, usual: Array, groups: NDArray[np.int64], seed: int) -> Bounds:
+    """Return the geometric mean of errors changed (n,) by usual (n,), drawing groups (n,) again.
+
+    Of a single group its prompts are drawn, which tells less than it seems.
+    """
+    logs = np.log(np.maximum(changed, PERFECT) / np.maximum(usual, PERFECT))  # (n,)
+    several = len(np.unique(groups)) > 1
+    _, which = np.unique(groups if several else np.arange(len(logs)), return_inverse=True)  # (n,)
+    counts, sums = np.bincount(which), np.bincount(which, logs)  # (G,), (G,)
+    G, rng = len(counts), np.random.default_rng(seed)
+    times = rng.multinomial(G, np.full(G, 1.0 / G), RESAMPLES)  # (R, G) how often each is drawn
+    drawn = (times @ sums) / (times @ counts)  # (R,)
+    low, high = np.exp(np.quantile(drawn, [0.025, 0.975]))
+    return Bounds(float(np.exp(logs.mean())), float(low), float(high))

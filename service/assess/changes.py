@@ -27,7 +27,7 @@ SCALES, MEANS = (1.5, 2.0), (0.5, 1.0, 2.0)
 ANGLES = (30.0, 90.0)  # degrees, the largest of a turn
 SHARES = (0.5, 0.8)  # of a column's movement that becomes common to all
 LABEL_NOISE = 2.0  # of the learnt noise
-FEATURE_NOISE = 0.5  # deviations
+FEATURE_NOISE = 0.5  # deviations within a group
 SOME = 0.1  # of the rows
 FEWER = (2, 4)  # of the examples one in so many remains
 FEWEST = 4
@@ -161,7 +161,7 @@ def _noises(scene: Scene) -> Iterator[Changed]:
         x, queries = prompts.x.copy(), prompts.queries.copy()  # (P, M, d), (P, Q, d)
         for rows in (x, queries):
             error = rng.normal(size=(*rows.shape[:2], len(free)))  # (P, R, f)
-            rows[..., free] += FEATURE_NOISE * scene.usual.deviation[free] * error
+            rows[..., free] += FEATURE_NOISE * scene.usual.within[free] * error
         noised = prompts._replace(x=x, queries=queries)
         yield Changed("feature_noise", FEATURE_NOISE, (), noised)
 

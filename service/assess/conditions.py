@@ -30,7 +30,7 @@ def conditions(material: "Material", tick: Tick) -> Conditions:
     tick(STAGE, 0.0)
     if not material.prompts:
         return Conditions(0, (), 0.0, 0, 0, _unwatched(material))
-    scene = _scene(material)
+    scene = scene_of(material)
     replay = _replay(material, scene)
     found = []
     every = [*changes(scene)]
@@ -49,7 +49,7 @@ def _unwatched(material: "Material") -> str:
     return material.fitted.unwatched or NO_PROFILE
 
 
-def _scene(material: "Material") -> Scene:
+def scene_of(material: "Material") -> Scene:
     """Return the held-out prompts that most is said of, and what changes need of the history."""
     prompts, known = material.prompts[material.length], usual(material.known)
     places, which = np.unique(prompts.groups, return_inverse=True)  # (G,), (P,)

@@ -4,7 +4,7 @@ The functions are those of `monitoring.watch`; here they are kept by prompt, so 
 the same prompts again in any order.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -46,6 +46,15 @@ class Judged:
         """Return these prompts and then the others."""
         pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)]
         return type(self)(*(np.concatenate(pair) for pair in pairs))
+
+    def usual_covariates(self) -> Array:
+        """Return the mean (K,) of what COMBO averages of watched prompts."""
+        seen = self.covariates[self.watched]  # (n, K)
+        return np.asarray(seen.mean(axis=0)) if len(seen) else np.zeros(self.covariates.shape[1])
+
+    def measured_from(self, covariates: Array) -> Self:
+        """Return the prompts with what COMBO averages less so much (K,)."""
+        return replace(self, covariates=self.covariates - covariates)
 
     def take(self, places: Places) -> Self:
         """Return the prompts at some places."""

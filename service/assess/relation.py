@@ -27,6 +27,7 @@ class Usual(NamedTuple):
     deviation: Array  # (d,) 1 where a column is constant
     correlation: Array  # (d, d)
     varies: NDArray[np.bool_]  # (d,) more than two different values
+    within: Array  # (d,) deviation of rows within a group
     low: Array  # (d,)
     high: Array  # (d,)
 
@@ -47,7 +48,9 @@ def usual(history: History) -> Usual:
     z = (rows - mean) / deviation  # (n, d)
     low, high = rows.min(axis=0), rows.max(axis=0)  # (d,), (d,)
     varies = ((rows > low) & (rows < high)).any(axis=0) & ~is_constant  # (d,)
-    return Usual(mean, deviation, z.T @ z / len(z), varies, low, high)
+    squares = [((g.x - g.x.mean(axis=0)) ** 2).sum(axis=0) for g in history.groups]  # (d,) each
+    within = np.sqrt(np.sum(squares, axis=0) / len(rows))  # (d,)
+    return Usual(mean, deviation, z.T @ z / len(z), varies, within, low, high)
 
 
 def relation(groups: Sequence[Group], known: History, deviation: Array) -> Relation:
