@@ -9,6 +9,7 @@ import pytest
 from bench.drift_worlds import draw, world
 from model.paper import PaperModel
 from model.prompt import Block, Examples
+from monitoring import calibration
 from monitoring.baseline import Quiet, build
 from monitoring.evidence import packed
 from monitoring.monitor import Monitor
@@ -198,7 +199,8 @@ def large(d, count=2000):
 
 
 @pytest.mark.slow
-def test_the_ring_of_64_features_holds_39_blocks_and_below_8_megabytes():
+def test_the_ring_of_64_features_holds_39_blocks_and_below_8_megabytes(monkeypatch):
+    monkeypatch.setattr(calibration, "STREAM_PROMPTS", 30)  # no line is read here: 1 s, not 20
     known, batch = large(64)
     watch = Watch(known)
     watch.observe(batch, observe(batch.served))
