@@ -1,6 +1,8 @@
 """Every picture of the report, in one language, by its place on the page."""
 
-from service.assess.findings import Assessment
+from collections.abc import Sequence
+
+from service.assess.findings import Assessment, Coverage
 from service.assess.pictures_conditions import changes, kinds, tolerated
 from service.assess.pictures_curve import curve
 from service.assess.pictures_groups import strip
@@ -43,15 +45,22 @@ def _stable(made: Assessment, say: Speaker) -> dict[str, str]:
     stability, accuracy = made.stability, main_accuracy(made)
     found = {
         "ratios": ratios(accuracy, _key("ratios", say), say) if accuracy else "",
-        "coverage": coverage(stability.coverage, _key("coverage", say), say),
+        "coverage": coverage(_usual(made), _key("coverage", say), say),
         "steadiness": steadiness(stability.steadiness, _key("steadiness", say), say),
-        "strip": strip(stability, _key("strip", say), say),
+        "strip": strip(stability, made.offer, _key("strip", say), say),
     }
     for n, worst in enumerate(stability.worst):
         unit = made.offer.target.unit
         found[f"scatter_{n}"] = scatter(worst, _key(f"scatter-{n}", say), unit, say)
         found[f"shares_{n}"] = shares(worst, _key(f"shares-{n}", say), unit, say)
     return found
+
+
+def _usual(made: Assessment) -> Sequence[Coverage]:
+    """Return the intervals with the number of examples that the decision is about, or all."""
+    every, main = made.stability.coverage, main_accuracy(made)
+    usual = [one for one in every if main and one.example_count == main.example_count]
+    return usual or every
 
 
 def _changed(made: Assessment, say: Speaker) -> dict[str, str]:

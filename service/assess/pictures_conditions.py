@@ -30,20 +30,26 @@ def state(change: Change) -> str:
 
 
 def kinds(changes: Sequence[Change]) -> dict[str, list[Change]]:
-    """Return the changes of every kind, the mildest first."""
+    """Return the changes of every kind, in the order they were tried."""
     found: dict[str, list[Change]] = {}
     for one in changes:
         found.setdefault(one.code, []).append(one)
-    return {code: sorted(every, key=_harm) for code, every in found.items()}
+    return found
 
 
-def _harm(change: Change) -> float:
-    return change.ratio.value if math.isfinite(change.ratio.value) else math.inf
+def _harm(change: Change) -> tuple[int, float]:
+    """Return what sorts changes from those that are borne to those that do most harm."""
+    size = change.ratio.value if math.isfinite(change.ratio.value) else math.inf
+    return list(SHAPES).index(state(change)), size
 
 
 def summary_kinds(conditions: Conditions) -> list[tuple[str, list[Change]]]:
-    """Return the kinds of the summary: where there are many, those that do harm go first."""
-    found = list(kinds(conditions.changes).items())
+    """Return the kinds of the summary, the mildest of each first.
+
+    Where there are too many kinds, those that do harm stay.
+    """
+    known = kinds(conditions.changes).items()
+    found = [(code, sorted(every, key=_harm)) for code, every in known]
     if len(found) <= MOST_KINDS:
         return found
     kept = sorted(found, key=lambda it: all(one.is_tolerated for one in it[1]))[:MOST_KINDS]

@@ -91,7 +91,7 @@ def _frame(
     say: Speaker,
 ) -> None:
     canvas.text(None, (0, 12), say("error_axis"), "tick")
-    for value in ticks(top):
+    for value in ticks(0.0, top):
         line(axes, span, (value, value), "line", 1.0)
         canvas.text(axes, (span[0], value), f"{value:g}", "tick end", (-5, 4))
     last = math.inf

@@ -14,7 +14,7 @@ from service.assess.pictures_canvas import WIDTH, Canvas, colour, fitted, wide
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROW, HEAD, FOOT = 42.0, 4.0, 22.0  # pixels
+ROW, HEAD, FOOT, NOTE = 42.0, 4.0, 20.0, 16.0  # pixels
 INSET = 12.0  # pixels left free on both sides of an axis, so that marks stay inside
 DASHES = {"": "-", "dashed": (0, (4, 3)), "dotted": (0, (1.5, 2.5)), "mixed": (0, (6, 2, 1.5, 2))}
 
@@ -117,12 +117,12 @@ def intervals(canvas: Canvas, rows: Sequence[Row], scale: Scale, ends: str = "")
     line(axes, (scale.low, scale.high), (bottom, bottom), "line", 1.0)
     for value, words in scale.ticks:
         canvas.text(axes, (value, bottom), words, "tick middle", (0, 14))
-    canvas.text(None, (WIDTH, bottom + 14), ends, "tick end")
+    canvas.text(None, (0, bottom + 14 + NOTE), ends, "tick")
 
 
 def height(count: int) -> float:
     """Return the height of a picture of so many rows, pixels."""
-    return HEAD + ROW * count + FOOT
+    return HEAD + ROW * count + FOOT + NOTE
 
 
 def _interval(canvas: Canvas, axes: "Axes", row: Row, scale: Scale, top: float) -> None:
@@ -145,12 +145,13 @@ def _interval(canvas: Canvas, axes: "Axes", row: Row, scale: Scale, top: float) 
     marks(axes, (value,), (middle,), shape, row.tone, is_hollow=row.is_hollow)
 
 
-def ticks(high: float, fewest: int = 3) -> list[float]:
-    """Return round values from 0 to a largest one, at least so many.
+def ticks(low: float, high: float) -> list[float]:
+    """Return round values within a span, at least two.
 
-    >>> ticks(1.3), ticks(0.4), ticks(70.0)
-    ([0.0, 0.5, 1.0], [0.0, 0.2, 0.4], [0.0, 20.0, 40.0, 60.0])
+    >>> ticks(0.0, 1.3), ticks(0.0, 0.4), ticks(0.36, 0.47), ticks(0.0, 70.0)
+    ([0.0, 0.5, 1.0], [0.0, 0.2, 0.4], [0.4, 0.45], [0.0, 20.0, 40.0, 60.0])
     """
-    power = 10.0 ** math.floor(math.log10(high))
-    step = next(s * power for s in (1, 0.5, 0.2, 0.1, 0.05) if high / (s * power) >= fewest - 1)
-    return [round(n * step, 10) for n in range(int(high / step * (1 + 1e-9)) + 1)]
+    power = 10.0 ** math.floor(math.log10(high - low))
+    step = next(s * power for s in (5, 2, 1, 0.5, 0.2) if (high - low) / (s * power) >= 2)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{n * step:.10g}") for n in range(first, last + 1)]

@@ -95,7 +95,7 @@ def coverage(found: Sequence[Coverage], key: str, say: Speaker) -> str:
     low = max(0.0, math.floor(10 * min(ends) - 0.5) / 10)
     places = [x / 100 for x in range(0, 101, 10) if x / 100 >= low]
     scale = Scale(low, 1.0, [(x, f"{x:.0%}") for x in places])
-    return _rows(key, "coverage", rows, scale, say)
+    return _rows(key, "coverage", rows, scale, say, "coverage_axis")
 
 
 def steadiness(found: Sequence[Steadiness], key: str, say: Speaker) -> str:
@@ -113,8 +113,8 @@ def steadiness(found: Sequence[Steadiness], key: str, say: Speaker) -> str:
     ]
     most = max([one.moved_mostly for one in found if math.isfinite(one.moved_mostly)], default=1.0)
     high = min(max(1.1, 1.05 * most), WIDEST)
-    scale = Scale(0.0, high, [(x, f"{x:.0%}") for x in ticks(high)])
-    return _rows(key, "steadiness", rows, scale, say)
+    scale = Scale(0.0, high, [(x, f"{x:.0%}") for x in ticks(0.0, high)])
+    return _rows(key, "steadiness", rows, scale, say, "steadiness_axis")
 
 
 def _rows(

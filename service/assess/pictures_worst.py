@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LEFT, TOP, SIZE = 46.0, 24.0, 190.0  # pixels of the scatter
 FOOT = TOP + SIZE + 33  # where the words below stand
-STEP = 36.0  # pixels of a share
+STEP = 32.0  # pixels of a share
 LEVEL = " = "  # stands in a share that is a category's level
 
 
@@ -30,11 +30,7 @@ def scatter(worst: WorstGroup, key: str, unit: str, say: Speaker) -> str:
     span = (min(every) - pad, max(every) + pad)
     canvas = Canvas(key, TOP + SIZE + 40)
     axes = canvas.axes((LEFT, TOP, WIDTH - LEFT - 14, SIZE), span, span)
-    for share in (0.0, 0.5, 1.0):
-        value = span[0] + pad + share * (span[1] - span[0] - 2 * pad)
-        line(axes, span, (value, value), "line", 1.0)
-        canvas.text(axes, (span[0], value), say.figure(value), "tick end", (-5, 4))
-        canvas.text(axes, (value, span[0]), say.figure(value), "tick middle", (0, 15))
+    _frame(canvas, axes, span, pad, say)
     line(axes, span, span, "quiet", 1.4, "dashed")
     truths, answers = zip(*pairs, strict=True)
     marks(axes, truths, answers, "o", "first", 6.0 if len(pairs) < 80 else 4.5)
@@ -52,7 +48,7 @@ def scatter(worst: WorstGroup, key: str, unit: str, say: Speaker) -> str:
 
 def shares(worst: WorstGroup, key: str, unit: str, say: Speaker) -> str:
     """Return the steps from the base to the answer, and the truth beside it."""
-    steps = [(share_name(one, say), one.adds) for one in worst.shares]
+    steps = [(share_name(one, say), one.adds) for one in worst.shares if one.feature or one.adds]
     runs = [worst.base]
     for _, adds in steps:
         runs.append(runs[-1] + adds)
@@ -65,10 +61,10 @@ def shares(worst: WorstGroup, key: str, unit: str, say: Speaker) -> str:
         top = STEP * place
         _named(canvas, top, name, signed(adds, unit, say), "")
         ends = sorted((runs[place - 1], runs[place]))
-        box(axes, (ends[0], ends[1]), (top + 18, top + 31), "first" if adds >= 0 else "second")
-        line(axes, (runs[place],) * 2, (top + 31, top + STEP + 18), "line", 1.2)
+        box(axes, (ends[0], ends[1]), (top + 17, top + 28), "first" if adds >= 0 else "second")
+        line(axes, (runs[place],) * 2, (top + 28, top + STEP + 17), "line", 1.2)
     last = len(steps) + 1
-    line(axes, (worst.base,) * 2, (28, STEP + 18), "line", 1.2)
+    line(axes, (worst.base,) * 2, (26, STEP + 17), "line", 1.2)
     _mark(canvas, axes, last, say("answer"), worst.answer, say.measure(worst.answer, unit), "first")
     _mark(canvas, axes, last + 1, say("truth"), worst.truth, say.measure(worst.truth, unit), "ink")
     parts = [f"{say('base')} {say.measure(worst.base, unit)}"]
@@ -76,6 +72,16 @@ def shares(worst: WorstGroup, key: str, unit: str, say: Speaker) -> str:
     parts += [f"{say('answer')} {say.measure(worst.answer, unit)}"]
     parts += [f"{say('truth')} {say.measure(worst.truth, unit)}"]
     return canvas.written(say("shares", name=worst.name), say("clause").join(parts))
+
+
+def _frame(
+    canvas: Canvas, axes: "Axes", span: tuple[float, float], pad: float, say: Speaker
+) -> None:
+    for share in (0.0, 0.5, 1.0):
+        value = span[0] + pad + share * (span[1] - span[0] - 2 * pad)
+        line(axes, span, (value, value), "line", 1.0)
+        canvas.text(axes, (span[0], value), say.figure(value), "tick end", (-5, 4))
+        canvas.text(axes, (value, span[0]), say.figure(value), "tick middle", (0, 15))
 
 
 def share_name(one: Share, say: Speaker) -> str:
@@ -105,4 +111,4 @@ def _mark(
 ) -> None:
     top = STEP * place
     _named(canvas, top, name, words, "strong")
-    marks(axes, (value,), (top + 24.5,), "D" if tone == "ink" else "o", tone, 9.5)
+    marks(axes, (value,), (top + 22.5,), "D" if tone == "ink" else "o", tone, 9)

@@ -45,6 +45,7 @@ SUMMARY: dict[str, Pair] = {
         "すべての結果はステップ 3 にあります。",
     ),
     "reasons": ("Why", "理由"),
+    "reasons_else": ("What else was found", "そのほかにわかったこと"),
     "next": ("What to do next", "次にすること"),
     "speaks_for": ("Speaks for it", "有利な点"),
     "speaks_caution": ("Calls for caution", "注意が必要な点"),
@@ -70,10 +71,14 @@ DECISION: dict[str, Pair] = {
     "limit": ("Limit", "項目"),
     "limit_error": ("Typical error", "典型的な誤差"),
     "limit_ratio": (
-        "Error over normal from where it counts as harm",
-        "悪化とみなす誤差（通常との比）",
+        "Squared error over normal from where it counts as harm",
+        "悪化とみなす二乗誤差（通常との比）",
     ),
     "so_many_times": ("{value} times", "{value} 倍"),
+    "limit_squared": (
+        "{value} times (typical error {root} times)",
+        "{value} 倍（典型的な誤差では {root} 倍）",
+    ),
     "limit_coverage": (
         "Truths within the 80% intervals, at least",
         "80% 区間に実際の値が入る割合（下限）",

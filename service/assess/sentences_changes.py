@@ -57,7 +57,12 @@ WORST: dict[str, Pair] = {
         "It follows a relation of its own: {column} works differently here than in other groups.",
         "ほかのグループとは関係が異なり、{column} の影響の仕方が違います。",
     ),
-    "few_rows": (
+    "few_rows_few_judged": (
+        "Its error rests on few rows ({judged} beside the examples of a prompt), so it may be "
+        "chance.",
+        "誤差の判定に使えた行が少なく（事例を除いて {judged} 行）、偶然の可能性があります。",
+    ),
+    "few_rows_fewer_examples": (
         "It has too few rows ({rows}): its prompts had {examples} examples in place of "
         "{usual_examples}, and its error rests on {judged} rows.",
         "行数が少ない（{rows} 行）ためです。プロンプトの事例は {usual_examples} 件ではなく"
@@ -72,7 +77,7 @@ WORST: dict[str, Pair] = {
 CHANGES: dict[str, Pair] = {  # the kind of change, as heads and the summary name it
     "scale": ("Everything varies more", "全体の変動が大きくなる"),
     "mean": ("Everything is higher", "全体の水準が上がる"),
-    "rotation": ("Columns move together otherwise", "列どうしの関係が変わる"),
+    "rotation": ("Columns relate differently", "列どうしの関係が変わる"),
     "correlation": ("Columns move together more", "列どうしの相関が強まる"),
     "label_noise": ("Labels become noisier", "正解値のばらつきが増える"),
     "feature_noise": ("Measurements become noisier", "測定の誤差が増える"),
@@ -97,9 +102,9 @@ STRENGTHS: dict[str, Pair] = {  # how strong, and of which column, beside the ki
     "missing": ("{column}, {share} of rows", "{column}、行の {share}"),
     "missing_category": ("{column}, {share} of rows", "{column}、行の {share}"),
     "wrong_unit": ("{column}, × {factor}", "{column}、{factor} 倍"),
-    "wrong_unit_some": ("{column}, × {factor}, 10% of rows", "{column}、{factor} 倍、行の 10%"),
+    "wrong_unit_some": ("{column}, × {factor}", "{column}、{factor} 倍"),
     "fahrenheit": ("{column}", "{column}"),
-    "fahrenheit_some": ("{column}, 10% of rows", "{column}、行の 10%"),
+    "fahrenheit_some": ("{column}", "{column}"),
     "fewer_examples": ("{count} remain", "残り {count} 件"),
     "stale_groups": ("learnt from the oldest {share}", "最も古い {share} から学習"),
     "stale_rows": ("learnt from the first half", "前半だけから学習"),

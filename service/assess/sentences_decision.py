@@ -37,12 +37,12 @@ ARGUMENTS: dict[str, Pair] = {
     ),
     "not_better_than_mean": (
         "It is not surely better than simply taking the mean of the examples: its error is {gap}.",
-        "事例の平均をそのまま答える方法より確実に良いとはいえません（誤差は {gap}）。",
+        "事例の平均をそのまま答える方法より確実に良いとはいえません。誤差は {gap}です。",
     ),
     "ridge_better": (
         "A line fitted to each prompt alone ({method}) is better: sonoba’s error is {gap}.",
-        "プロンプトごとに直線を当てはめる方法（{method}）のほうが優れています"
-        "（sonoba の誤差は {gap}）。",
+        "プロンプトごとに直線を当てはめる方法（{method}）のほうが優れています。"
+        "sonoba の誤差は {gap}です。",
     ),
     "boosting_far_better": (
         "Gradient boosting on the same history errs far less ({saves} less): use that instead.",
@@ -69,17 +69,17 @@ ARGUMENTS: dict[str, Pair] = {
     ),
     "small_gain": (
         "The gain over the mean of the examples is small: the error is {gap}.",
-        "事例の平均と比べた改善はわずかです（誤差は {gap}）。",
+        "事例の平均と比べた改善はわずかで、誤差は {gap}です。",
     ),
     "history_unproven": (
         "It is not surely better than a line fitted to each prompt alone: the error is {gap}.",
-        "プロンプトごとの直線の当てはめより確実に良いとはいえません（誤差は {gap}）。",
+        "プロンプトごとの直線の当てはめより確実に良いとはいえません。誤差は {gap}です。",
     ),
     "boosting_better": (
         "Gradient boosting on the same history errs less: sonoba’s error is {gap} with "
         "{examples} examples.",
-        "同じ履歴で学習した勾配ブースティングのほうが誤差が小さくなります"
-        "（sonoba の誤差は事例 {examples} 件で {gap}）。",
+        "同じ履歴で学習した勾配ブースティングのほうが誤差が小さくなります。"
+        "事例 {examples} 件での sonoba の誤差は {gap}です。",
     ),
     "boosting_not_compared": (
         "It was not compared with gradient boosting: scikit-learn is not installed.",
@@ -134,7 +134,7 @@ ARGUMENTS: dict[str, Pair] = {
     ),
     "boosting_no_better": (
         "Gradient boosting on the same history is not surely better: sonoba’s error is {gap}.",
-        "同じ履歴で学習した勾配ブースティングに見劣りしません（sonoba の誤差は {gap}）。",
+        "同じ履歴で学習した勾配ブースティングに見劣りしません。sonoba の誤差は {gap}です。",
     ),
     "intervals_hold": (
         "It knows how sure it is: {covered} of the truths lie within intervals that promise "
@@ -149,10 +149,10 @@ ARGUMENTS: dict[str, Pair] = {
         " {moved} ほどです。",
     ),
     "harm_noticed": (
-        "Harm is noticed: all {count} harmful changes raised an alert, after {prompts} prompts "
-        "at most.",
-        "悪化に気づけます。悪影響のある変化 {count} 件すべてで警報が出ました"
-        "（遅くとも {prompts} 件のプロンプトの後）。",
+        "Harm is noticed: alerts told of it ({count} of the changes tried) after {prompts} "
+        "prompts at most.",
+        "悪化に気づけます。悪影響のある変化のうち {count} 件で、遅くとも {prompts} 件の"
+        "プロンプトの後に警報が出ました。",
     ),
     "tolerates": (
         "It stands changes: {count} of the {tried} that were tried do no harm.",

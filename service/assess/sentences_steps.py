@@ -100,7 +100,7 @@ STEPS: dict[str, Pair] = {
     "ratios_note": (
         "Left of 1 sonoba errs less. Bars are 95% bounds; a hollow mark may be chance.",
         "1 より左なら sonoba の誤差が小さいことを示します。線は 95% の範囲、"
-        "白抜きは偶然の可能性があるものです。",
+        "白抜きは偶然かもしれないものです。",
     ),
     "errors_table": ("Errors by number of examples", "事例の数ごとの誤差"),
     "errors_caption": (
@@ -110,6 +110,11 @@ STEPS: dict[str, Pair] = {
     "with_examples": ("{count} examples", "事例 {count} 件"),
     "typical_row": ("sonoba’s typical error ({unit})", "sonoba の典型的な誤差（{unit}）"),
     "within_row": ("80% err by less than ({unit})", "80% の回答の誤差がこれ未満（{unit}）"),
+    "covered_row": (
+        "Truths within the {level} intervals; their half width",
+        "{level} の区間に入った割合と、区間の半幅",
+    ),
+    "bounds_alone": ("{low} to {high}", "{low}〜{high}"),
     "prompts_row": ("Prompts asked", "試したプロンプト数"),
     "errors_note": (
         "The error is the RMSE of a prompt’s answers over the standard deviation of its "
@@ -128,10 +133,6 @@ STEPS: dict[str, Pair] = {
         "印が実測、線は 95% の範囲です。",
     ),
     "coverage_caption": ("Truths within the intervals", "区間に入った実際の値の割合"),
-    "widths": ("Half width of the intervals (middle one)", "区間の半幅（中央値）"),
-    "level": ("Promise", "約束"),
-    "examples": ("Examples", "事例数"),
-    "half_width": ("Half width", "半幅"),
     "steadiness": ("Does the answer stay the same?", "事例を変えても回答は変わらないか"),
     "steadiness_text": (
         "The same query was asked again with other examples. An answer should move less than it "
@@ -192,6 +193,13 @@ STEPS: dict[str, Pair] = {
         "Error after the change by that before, with 95% bounds; alerts in the monitoring’s "
         "simulation",
         "変化の前後の誤差の比と 95% の範囲、監視の試行での警報",
+    ),
+    "refused_note": (
+        "Refused: prompts without an answer, or answered by the model that knows no history, "
+        "with a warning; callers see both in the reply. A change is also not borne when too many "
+        "prompts get no answer.",
+        "「拒否など」は、回答しなかったプロンプトと、警告付きで基盤モデルが回答したプロンプトの"
+        "割合です（いずれも応答に明記されます）。回答のないプロンプトが多い場合も「悪化」とします。",
     ),
     "change": ("Change", "変化"),
     "error_times": ("Error", "誤差"),

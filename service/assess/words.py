@@ -29,7 +29,8 @@ from service.assess.sentences_changes import (
     WORST,
 )
 from service.assess.sentences_decision import ARGUMENTS, CHOICES, WATCH
-from service.assess.sentences_quality import FIXES, FOUND
+from service.assess.sentences_fixes import FIXES
+from service.assess.sentences_quality import FOUND
 from service.report_words import TEXTS as REPORT
 from service.report_words import UNKNOWN, Voice
 
@@ -62,6 +63,7 @@ SHARES = {"share", "explained", "saves", "covered", "alerted", "refused", "left"
 }
 IN_COLUMN = {"value", "low", "high", "farthest", "small", "large", "middle", "before", "after"}
 IN_TARGET = {"noise", "usual_noise", "label_spread", "usual_label_spread"}
+FEW_DIGITS = 4  # from so many behind the first on, thousands are set apart
 LONG_NAME = 28  # letters of the target, where it stands for a unit
 
 
@@ -86,12 +88,14 @@ class Speaker(Voice):
 
         >>> say = Speaker("en")
         >>> [say.figure(v) for v in (0.0123, 5.0, -12.345, 1234.5, 2.5e7, 1e-7, float("nan"))]
-        ['0.0123', '5', '−12.3', '1,234', '25,000,000', '1e-07', '–']
+        ['0.0123', '5', '−12.3', '1234', '25,000,000', '1e-07', '–']
         """
         if value is None or not math.isfinite(value):
             return UNKNOWN
         size = math.floor(math.log10(abs(value))) if value else 0
         text = self.quantity(value, max(0, 2 - size))
+        if size < FEW_DIGITS:  # a year has no separator
+            text = text.replace(",", "")
         return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
     def measure(self, value: float | None, unit: str) -> str:
@@ -118,6 +122,12 @@ class Speaker(Voice):
         if 0 < value < 0.0005:
             return "<0.1%"
         return f"{value:.1%}".replace(".0%", "%") if value < 0.0995 else f"{value:.0%}"
+
+    def hundredths(self, value: float) -> str:
+        """Return a share in whole percent without the sign; never a negative nothing."""
+        if not math.isfinite(value):
+            return UNKNOWN
+        return super().hundredths(value if abs(value) > 0.005 else 0.0)
 
     def gap(self, ratio: Bounds) -> str:
         """Return how much smaller or larger an error is than another, from their ratio.
@@ -190,6 +200,8 @@ def quality_words(found: QualityFinding, offer: Offer, say: Speaker) -> tuple[st
     variant = found.code
     if "kind" in found.detail:
         variant = f"{found.code}_{found.detail['kind']}"
+    elif found.code == "sentinel" and found.detail.get("value") == "0":
+        variant = "sentinel_zero"
     elif found.code == "leak" and not found.detail.get("is_copy", 1):
         variant = "leak_near"
     return _said("quality", variant, values, say), say.code("fix", found.code)
@@ -235,6 +247,11 @@ def argument_words(one: Argument, made: Assessment, say: Speaker) -> str:
     if one.code == "silent_harm":
         values["change"] = _silent(detail, say)
     return _said("argument", one.code, values, say)
+
+
+def group_name(worst: WorstGroup, offer: Offer) -> str:
+    """Return the name of a group behind the column that tells groups apart."""
+    return f"{offer.group} {worst.name}"
 
 
 def watch_words(code: str, made: Assessment, say: Speaker) -> str:
