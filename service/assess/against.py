@@ -70,16 +70,22 @@ def _compared(evidence: Evidence) -> Iterator[Argument]:
         detail = compared(mean, evidence.examples)
         yield Argument("not_better_than_mean", "against", detail)
     for method in (RIDGE, OLS):
-        found = evidence.ratio(method)
+        found = _instead(evidence, method)
         if found and (_surely_worse(found) or evidence.ratio_over_lengths(method) > WORST_RATIO):
             detail = {**compared(found, evidence.examples), "method": method}
             yield Argument("ridge_better", "against", detail)
             break
-    boosting, (_, short) = evidence.ratio(BOOSTING), evidence.shortest(BOOSTING)
+    boosting, (_, short) = _instead(evidence, BOOSTING), evidence.shortest(BOOSTING)
     if boosting and boosting.value >= FAR_WORSE and min(boosting.low, short.low) > 1.0:
         more: Detail = {"saves": 1.0 - 1.0 / boosting.value, "limit": FAR_WORSE}
         detail = {**compared(boosting, evidence.examples), **more}
         yield Argument("boosting_far_better", "against", detail)
+
+
+def _instead(evidence: Evidence, method: str) -> Bounds | None:
+    """Return our error by a method's; None of one that is no better than the mean itself."""
+    found, mean = evidence.ratio(method), evidence.ratio(MEAN)
+    return found if found and not (mean and found.value <= mean.value) else None
 
 
 def _surely_worse(found: Bounds) -> bool:

@@ -208,6 +208,16 @@ def test_harm_that_is_refused_in_plain_sight_needs_no_alert():
     assert found.detail == {"count": 1, "alerted": 1.0, "prompts": 140}
 
 
+def test_nothing_is_said_to_be_better_that_is_no_better_than_the_mean():
+    noise = decided(stability=accuracies(mean=1.4, ridge=1.4, boosting=1.4))
+    both = decided(stability=accuracies(mean=1.1, ridge=1.2, boosting=1.4))
+
+    assert codes(noise, "against") == ["not_better_than_mean"]
+    assert codes(both, "against") == [
+        *("not_better_than_mean", "ridge_better", "boosting_far_better"),
+    ]
+
+
 def test_gaps_that_are_filled_are_told_in_every_reply():
     filled = replace(made.change("missing", 1.0, 1.6), alert="", alerted=0.0)
 
@@ -390,6 +400,8 @@ def test_better_numbers_never_make_the_choice_worse(steps, gain, groups, which):
     assert RANK[after.choice] >= RANK[before.choice]
     for side in ("against", "caution"):  # nor is anything new said against it
         told = {"small_gain", "history_unproven", "boosting_better", "coverage_short"}
+        if "not_better_than_mean" in codes(before, "against"):  # then nobody else is praised
+            told |= {"ridge_better", "boosting_far_better"}
         assert set(codes(after, side)) - set(codes(before, side)) <= told
 
 
