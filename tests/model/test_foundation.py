@@ -247,6 +247,7 @@ def test_equal_columns_are_warned_of():
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(data=st.data(), M=st.integers(4, 9), d=st.integers(1, 4))
 def test_no_finite_prompt_diverges(data, M, d):

@@ -165,6 +165,7 @@ def test_intervals_are_those_of_the_law_whatever_the_symmetry(centred):
     assert r.shape == (M,)
 
 
+@pytest.mark.slow
 def test_the_sums_of_short_prompts_make_the_squares_of_long_ones():
     sums = EmpiricalSums(*recorded(two_laws(1, 20_000, 10)), 0.5, 1.0)
     x = two_laws(2, 20_000, 40)
@@ -189,6 +190,7 @@ def truth(rows, ratio):
     return S.mean(0), (S @ S).mean(0) + ratio / M * S.mean(0), flat.T @ flat / len(flat)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [5, 20])
 def test_on_a_mixed_world_it_is_the_best_single_layer_and_the_normal_law_is_not(d):
     law, rng = world(d, is_mixed=True), np.random.default_rng(5)
@@ -203,6 +205,7 @@ def test_on_a_mixed_world_it_is_the_best_single_layer_and_the_normal_law_is_not(
     assert excess(of_law, *judge) > 1.15 * best
 
 
+@pytest.mark.slow
 def test_on_a_normal_law_it_tends_to_the_papers_weights():
     rng, off = np.random.default_rng(6), {}
     covariance = MIX.T @ MIX

@@ -39,6 +39,7 @@ def test_an_explanation_adds_up_to_the_answer_in_both_ways(coordinates, M):
     np.testing.assert_allclose(by_slopes, found.answer.predictions, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_one_without_anything_beside():
     block, _ = asked(2, B=20)
     found = model().support(block, WANTED).answer

@@ -212,6 +212,7 @@ def test_the_ring_of_64_features_holds_39_blocks_and_below_8_megabytes(monkeypat
     assert len(recent.state().to_bytes()) < 200_000
 
 
+@pytest.mark.slow
 def test_a_monitor_is_asked_while_it_is_fed():
     monitor, counts, failures = Monitor("m", "1", "paper", reference()), [], []
     batches = [seen(prompts(place, 10)) for place in range(5)]

@@ -156,6 +156,7 @@ def mutated(rng, data, other):
     return bytes(told)
 
 
+@pytest.mark.slow
 def test_mutated_bytes_are_refused_with_a_sentence_or_are_a_state():
     rng = np.random.default_rng(0)
     data, other = (state(mixed(seed, 1)).to_bytes() for seed in (1, 2))

@@ -151,6 +151,7 @@ def test_numbers_that_are_none_are_refused_by_place_in_a_known_layout(slots, par
         assert outcome(one, wire) == outcome(predictor(slots), wire)
 
 
+@pytest.mark.slow
 def test_any_other_byte_is_read_anew(slots):
     """Every byte of a request changed in turn: the same answer or refusal as from nothing."""
     rng = np.random.default_rng(4)

@@ -112,6 +112,7 @@ def test_few_groups_make_a_provisional_model_and_say_so(history, tmp_path):
     assert Store(store).load("sales").manifest.metrics.state == "provisional"
 
 
+@pytest.mark.slow
 def test_sums_in_place_of_rows_make_a_model_that_says_what_is_not_known(history, tmp_path):
     query = Summary.sql(["temp", "weekend"], "sold", f"read_csv('{history()}')", group="shop")
     duckdb.sql(f"COPY ({query}) TO '{tmp_path}/sums.parquet' (FORMAT parquet)")
@@ -129,6 +130,7 @@ def test_sums_in_place_of_rows_make_a_model_that_says_what_is_not_known(history,
     assert manifest.feature_schema.features[0].minimum is None
 
 
+@pytest.mark.slow
 def test_without_scikit_learn_the_comparison_is_left_out_visibly(history, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     result = run(history(), "--group", "shop", "--target", "sold", "--store", tmp_path / "s")

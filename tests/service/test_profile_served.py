@@ -24,6 +24,8 @@ from tests.service.test_batch import batch, predictions
 from tests.service.test_stream import numbered
 from tests.service.test_support import plane, weights
 
+pytestmark = pytest.mark.slow  # seconds, all together
+
 NAME = "tasks"
 ALL = pb.PredictOptions(
     include_uncertainty=True, confidence_levels=[0.8, 0.95], include_attributions=True

@@ -166,6 +166,7 @@ for report in itertools.cycle([kept(), shadowing()]):
 """
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_leaves_whole_files(tmp_path):
     for _ in range(3):
         child = subprocess.Popen(

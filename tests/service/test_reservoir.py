@@ -201,6 +201,7 @@ def test_however_busy_a_server_is_its_prompts_reach_back_minutes(clock):
         assert max(np.diff(ages)) < 10.0
 
 
+@pytest.mark.slow
 def test_what_comes_in_is_drawn_fairly_from_what_came(clock):
     reservoir = Reservoir(Bounds(BOTH, prompt_count=300, repeat_seconds=0.0), clock)
     block = block_of(0, B=100)
