@@ -218,7 +218,6 @@ def test_a_model_says_whether_it_can_be_judged(stub, name, state):
     assert stub.GetModel(pb.GetModelRequest(model=name)).model.state == state
 
 
-@pytest.mark.slow
 def test_a_model_without_a_reference_takes_its_first_prompts_for_one(serving, store):
     found = serving(store=store, monitor_baseline_prompts=50, monitor_window_prompts=20)
     block = asked(8, B=60)[0]
