@@ -6,6 +6,7 @@ out groups is judged by a profile of the learnt groups' first halves, and of the
 """
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -30,7 +31,9 @@ OLDEST, NEWEST = 0.4, 0.2  # shares of the groups: learnt from, judged on
 HALF = 0.5
 NARROW = 0.25  # of all time: a group that spans less is a piece of it
 ALIKE = 4.0  # deviations of chance: neighbours' means go together
+SMALLEST = 1e-6  # of the variance within groups
 FEWEST_JUDGED = 2
+DATE = re.compile(r"(19|20)\d\d([-/.]?[WwQq]?\d{1,2}([-/.]\d{1,2})?)?([ T]\d\d:\d\d(:\d\d)?)?")
 
 
 class Parts(NamedTuple):
@@ -85,8 +88,8 @@ def _by_groups(material: "Material") -> Parts | None:
     groups = (*material.known.groups, *material.unseen.groups)
     is_ordered = material.known.is_ordered
     times = _dated(material, groups)
-    if times is None and is_ordered:
-        times = _named(groups)
+    if times is None:
+        times = _named(groups, is_ordered)
     if times is None:
         return None
     inside = [groups[i] for i in np.argsort(times, kind="stable").tolist()]
@@ -159,19 +162,30 @@ def _dated(material: "Material", groups: tuple[Group, ...]) -> Array | None:
     return np.array([np.median(d) for d in days])
 
 
-def _named(groups: tuple[Group, ...]) -> Array | None:
-    """Return the time (G,) that names tell: numbers or dates, where neighbours are alike."""
+def _named(groups: tuple[Group, ...], is_ordered: bool) -> Array | None:
+    """Return the time (G,) that names tell: dates, or in an ordered history other numbers.
+
+    Of plain numbers neighbours must be alike, or they are numbers of shops.
+    """
     numbers = [_number(group.name) for group in groups]
     if None in numbers or len(set(numbers)) < len(numbers):
         return None
     times = np.array(numbers, np.float64)  # (G,)
-    order = np.argsort(times)  # (G,)
-    means = np.array([[*g.x.mean(axis=0), g.y.mean()] for g in groups])[order]  # (G, d + 1)
+    if all(DATE.fullmatch(group.name) for group in groups):
+        return times
+    return times if is_ordered and _are_alike([groups[i] for i in np.argsort(times)]) else None
+
+
+def _are_alike(groups: Sequence[Group]) -> bool:
+    """Return whether the means of neighbours go together more than chance has it."""
+    means = np.array([[*g.x.mean(axis=0), g.y.mean()] for g in groups])  # (G, d + 1)
+    inside = np.array([[*g.x.var(axis=0), g.y.var()] for g in groups]).mean(axis=0)  # (d + 1,)
     means = means - means.mean(axis=0)
     power = (means * means).sum(axis=0)  # (d + 1,)
+    differ = power > SMALLEST * len(means) * inside  # (d + 1,) not by rounding alone
     along = (means[1:] * means[:-1]).sum(axis=0)  # (d + 1,)
-    score = np.sqrt(len(means)) * along[power > 0.0] / power[power > 0.0]
-    return times if len(score) and score.max() > ALIKE else None
+    score = np.sqrt(len(means)) * along[differ] / power[differ]
+    return bool(len(score) and score.max() > ALIKE)
 
 
 def _number(name: str) -> float | None:
@@ -180,7 +194,7 @@ def _number(name: str) -> float | None:
     >>> _number("12"), _number("2024-03-31"), _number("2024-W07"), _number("north")
     (12.0, 20240331.0, 202407.0, None)
     """
-    if re.fullmatch(r"\d{4}[-/.]?[WwQq]?\d{1,2}([-/.]\d{1,2})?([ T]00:00(:00)?)?", name):
+    if DATE.fullmatch(name) and len(name) > 4:
         parts = re.findall(r"\d+", name.split("T")[0].split(" ")[0])
         return float("".join(part.zfill(2) for part in parts))
     try:

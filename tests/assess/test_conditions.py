@@ -196,3 +196,13 @@ def test_a_steady_world_does_not_age(made):
 
     assert told is not None and told.code == "stale_rows"
     assert told.effect.is_tolerated and told.effect.ratio.value == pytest.approx(1.0, abs=0.05)
+
+
+def test_names_of_months_tell_time_and_numbers_of_shops_do_not(made):
+    whole, _ = history(row_count=60)
+    months = [f"{1980 + place // 12}-{place % 12 + 1}" for place in range(60)]
+    for names, code in ((months, "stale_groups"), ([str(place) for place in range(60)], None)):
+        named = [Group(n, g.x, g.y) for n, g in zip(names, whole.groups, strict=True)]
+        known, unseen = (History(tuple(named[i::2]), False) for i in range(2))
+        told = stale(replace(made, known=known, unseen=unseen))
+        assert (told and told.code) == code
