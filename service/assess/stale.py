@@ -33,7 +33,12 @@ NARROW = 0.25  # of all time: a group that spans less is a piece of it
 ALIKE = 4.0  # deviations of chance: neighbours' means go together
 SMALLEST = 1e-6  # of the variance within groups
 FEWEST_JUDGED = 2
-DATE = re.compile(r"(19|20)\d\d([-/.]?[WwQq]?\d{1,2}([-/.]\d{1,2})?)?([ T]\d\d:\d\d(:\d\d)?)?")
+DATE = re.compile(
+    r"(19|20)\d\d"
+    r"([-/.]?[WQ]\d{1,2}|[-/.]\d{1,2}([-/.]\d{1,2})?|(0[1-9]|1[0-2])([0-3]\d)?)?"
+    r"([ T]\d\d:\d\d(:\d\d)?)?",
+    re.IGNORECASE,
+)
 
 
 class Parts(NamedTuple):
