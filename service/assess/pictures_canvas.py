@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH = 360.0  # pixels at scale 1: a phone's, and a third or a half of a wide page's
 DOTS = 72  # an inch, so that a point is a pixel
+TICK = 14.0  # pixels below an axis
 LETTER = 6.9  # pixels of a letter at the usual size; a Japanese one is twice as wide
 TONES = {  # the page's colours by their light value, see service/page/page.css
     **{"ink": "#1b1f24", "quiet": "#57606a", "line": "#dde1e6", "card": "#ffffff"},
@@ -104,6 +105,16 @@ class Canvas:
             y = self.height - y
         if words:
             self._words.append(Word(float(x) + shift[0], float(y) + shift[1], words, style))
+
+    def tick(self, axes: "Axes", at: tuple[float, float], words: str) -> None:
+        """Add the words of a tick below its place, in the middle unless that is at an edge."""
+        x, half = float(axes.transData.transform(at)[0]), wide(words) / 2
+        if x + half > self.width:
+            self.text(axes, at, words, "tick end", (self.width - x, TICK))
+        elif x < half:
+            self.text(axes, at, words, "tick", (-x, TICK))
+        else:
+            self.text(axes, at, words, "tick middle", (0, TICK))
 
     def written(self, title: str, words: str, style: str = "") -> str:
         """Return the SVG, named by a title and described in words for who cannot see it."""

@@ -1,32 +1,43 @@
 """Pictures of step 3: which changes are borne, and what each of them does to the error.
 
-A circle is borne, a triangle does harm that is noticed (an alert fires, or prompts are refused with
-their reason), a cross does harm in silence.
+A circle is borne, a triangle does harm that is noticed (an alert fires, or replies refuse or warn),
+a cross does harm in silence; a hollow circle is neither surely borne nor surely harmful.
 """
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from service.assess.answered import TOLERATED
+from service.assess.evidence import harms, is_seen
 from service.assess.findings import Change, Conditions
 from service.assess.pictures_canvas import WIDTH, Canvas, fitted
 from service.assess.pictures_marks import Row, height, intervals, marks
 from service.assess.pictures_stability import times_scale
 from service.assess.words import Speaker, change_words
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 MOST_KINDS = 9  # in the summary
 MOST_MARKS = 5  # of a kind
 KIND_ROW, MARK = 24.0, 17.0  # pixels
-LIMIT = 1.25  # times the error: what stays below it is tolerated
-NOTICED_FROM = 0.5  # of the prompts refused, or of the runs
-SHAPES = {"borne": ("o", "yes"), "noticed": ("^", "watch"), "silent": ("X", "no")}
+LEGEND = 18.0  # pixels a line
+SHAPES = {  # of a state: its mark, its colour, whether it is hollow
+    "borne": ("o", "yes", False),
+    "noticed": ("^", "watch", False),
+    "unsure": ("o", "third", True),
+    "silent": ("X", "no", False),
+}
 
 
 def state(change: Change) -> str:
-    """Return whether a change is borne, noticed or does silent harm."""
+    """Return whether a change is borne, noticed, unsure or does silent harm."""
     if change.is_tolerated:
         return "borne"
-    is_called = change.alert and change.severity != "information"
-    return "noticed" if is_called or change.refused >= NOTICED_FROM else "silent"
+    if is_seen(change):
+        return "noticed"
+    return "silent" if harms(change) else "unsure"
 
 
 def kinds(changes: Sequence[Change]) -> dict[str, list[Change]]:
@@ -66,22 +77,31 @@ def tolerated(conditions: Conditions, key: str, say: Speaker, width: float = WID
     found = summary_kinds(conditions)
     if not found:
         return ""
-    canvas = Canvas(key, KIND_ROW * len(found) + 66, width)
+    states = {state(one) for _, every in found for one in every}
+    named = [name for name in SHAPES if name in states]
+    foot = KIND_ROW * len(found)
+    canvas = Canvas(key, foot + LEGEND * len(named) + 8, width)
     axes = canvas.rows((0, width), 0)
     for place, (code, every) in enumerate(found):
-        middle = KIND_ROW * place + 12
-        shown = every if len(every) <= MOST_MARKS else _thinned(every)
-        room = width - MARK * len(shown) - 10
-        canvas.text(None, (0, middle + 4.5), fitted(say.code("change", code), room), "name")
-        for n, one in enumerate(shown):
-            x = width - MARK * (len(shown) - n) + MARK / 2
-            marks(axes, (x,), (middle,), *SHAPES[state(one)], 11)
-    for place, name in enumerate(SHAPES):
-        y = KIND_ROW * len(found) + 18 + 18 * place
-        marks(axes, (7,), (y - 4,), *SHAPES[name], 10)
+        _kind(canvas, axes, code, every, KIND_ROW * place + 12, say)
+    for place, name in enumerate(named):
+        y, (shape, tone, is_hollow) = foot + LEGEND * (place + 1), SHAPES[name]
+        marks(axes, (7,), (y - 4,), shape, tone, 9 if is_hollow else 10, is_hollow)
         canvas.text(None, (20, y), say(f"state_{name}"), "tick")
     words = say("clause").join(_kind_words(code, every, say) for code, every in found)
     return canvas.written(say("tolerated"), words)
+
+
+def _kind(
+    canvas: Canvas, axes: "Axes", code: str, every: list[Change], middle: float, say: Speaker
+) -> None:
+    shown = every if len(every) <= MOST_MARKS else _thinned(every)
+    room = canvas.width - MARK * len(shown) - 10
+    canvas.text(None, (0, middle + 4.5), fitted(say.code("change", code), room), "name")
+    for place, one in enumerate(shown):
+        x = canvas.width - MARK * (len(shown) - place - 0.5)
+        shape, tone, is_hollow = SHAPES[state(one)]
+        marks(axes, (x,), (middle,), shape, tone, 10 if is_hollow else 11, is_hollow)
 
 
 def _thinned(every: list[Change]) -> list[Change]:
@@ -106,7 +126,7 @@ def changes(every: Sequence[Change], key: str, title: str, say: Speaker) -> str:
             say.times(one.ratio),
             one.ratio,
             *SHAPES[state(one)],
-            lines=[(1.0, "quiet"), (LIMIT, "no")],
+            lines=[(1.0, "quiet"), (TOLERATED, "no")],
         )
         for one in every
     ]

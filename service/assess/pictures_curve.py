@@ -13,7 +13,7 @@ from service.held_out import BOOSTING, EXACT, MEAN, OLS, PROFILE, RIDGE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEFT, TOP, FOOT = 34.0, 26.0, 196.0  # pixels of the plot
+LEFT, TOP, FOOT = 34.0, 36.0, 206.0  # pixels of the plot
 NAMES = 34.0  # pixels from its foot to the names of the methods
 CLOSEST = 26.0  # pixels between two numbers of examples
 LARGEST = 1.5  # errors beyond it, of methods that know nothing, are not worth the room
@@ -50,7 +50,7 @@ def curve(
     if knee in sizes:
         line(axes, (knee, knee), (0, top), "yes", 1.6, "dashed")
         side = "end" if knee > math.sqrt(span[0] * span[1]) else ""
-        canvas.text(axes, (knee, top), say("knee_mark"), f"tick {side}", (-5 if side else 5, 10))
+        canvas.text(axes, (knee, top), say("knee_mark"), f"tick {side}", (4 if side else -4, -5))
     low, high = ([min(end, top) for end in ends] for ends in _bounds(points))
     axes.fill_between(
         sizes, low, high, color=colour("first"), alpha=0.18, linewidth=0, clip_on=False
@@ -98,7 +98,7 @@ def _frame(
     for size in reversed(sizes):  # the largest is always named
         x = float(axes.transData.transform((size, 0))[0])
         if last - x >= CLOSEST:
-            canvas.text(axes, (size, 0), f"{size:g}", "tick middle", (0, 14))
+            canvas.tick(axes, (size, 0), f"{size:g}")
             last = x
     canvas.text(None, (canvas.width, FOOT + 29), say("examples_axis"), "tick end")
 
@@ -128,7 +128,7 @@ def _keys(canvas: Canvas, named: Sequence[str], say: Speaker) -> None:
         canvas.text(
             None,
             (left + 33, y),
-            fitted(say.code("method", name), canvas.width / side_by_side - 34),
+            fitted(say.code("method", name), (canvas.width / side_by_side - 34) * 1.08),
             "tick",
         )
 

@@ -32,7 +32,7 @@ def strip(found: Stability, offer: Offer, key: str, say: Speaker) -> str:
     line(axes, span, (foot, foot), "line")
     line(axes, (middle, middle), (foot - STACK, foot + 4), "quiet", 1.3, "dashed")
     for value in ticks(*span):
-        canvas.text(axes, (value, foot), f"{value:g}", "tick middle", (0, 15))
+        canvas.tick(axes, (value, foot), f"{value:g}")
     _names(canvas, axes, [(group_name(one, offer), one.error) for one in named], span, foot)
     canvas.text(None, (0, foot + 36), say("middle_mark", error=say.number(middle)), "tick")
     return canvas.written(say("strip"), _words(known, named, say))

@@ -116,7 +116,7 @@ def intervals(canvas: Canvas, rows: Sequence[Row], scale: Scale, ends: str = "")
         _interval(canvas, axes, row, scale, HEAD + ROW * place)
     line(axes, (scale.low, scale.high), (bottom, bottom), "line", 1.0)
     for value, words in scale.ticks:
-        canvas.text(axes, (value, bottom), words, "tick middle", (0, 14))
+        canvas.tick(axes, (value, bottom), words)
     canvas.text(None, (0, bottom + 14 + NOTE), ends, "tick")
 
 

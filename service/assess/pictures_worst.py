@@ -81,7 +81,7 @@ def _frame(
         value = span[0] + pad + share * (span[1] - span[0] - 2 * pad)
         line(axes, span, (value, value), "line", 1.0)
         canvas.text(axes, (span[0], value), say.figure(value), "tick end", (-5, 4))
-        canvas.text(axes, (value, span[0]), say.figure(value), "tick middle", (0, 15))
+        canvas.tick(axes, (value, span[0]), say.figure(value))
 
 
 def share_name(one: Share, say: Speaker) -> str:

@@ -31,6 +31,8 @@ PICTURES: dict[str, Pair] = {
     "tolerated": ("Which changes are borne", "どの変化に耐えられるか"),
     "state_borne": ("no harm", "悪影響なし"),
     "state_noticed": ("harm that is noticed", "悪化するが気づける"),
+    "state_unsure": ("not sure", "どちらともいえない"),
+    "is_unsure": ("not sure", "不確か"),
     "state_silent": ("harm that nothing tells of", "気づかれずに悪化"),
     "is_borne": ("yes", "耐えられる"),
     "is_noticed": ("no, but noticed", "悪化（気づける）"),

@@ -183,10 +183,13 @@ STEPS: dict[str, Pair] = {
         "何も変えない場合に警報が出たのは {quiet} です。",
     ),
     "tolerated_note": (
-        "Borne: the error surely stays below 1.25 times (the right dashed line); the left one is "
-        "the error without the change.",
-        "「耐えられる」は、誤差が確実に 1.25 倍（右の破線）未満であることを示します。"
-        "左の破線は変化がない場合の誤差です。",
+        "Borne: the error surely stays below 1.25 times (the right dashed line; the left one is "
+        "the error without the change), and hardly any prompt is left without an answer. "
+        "Noticed: an alert fires, or replies refuse or warn. Not sure: neither that it is borne "
+        "nor that it harms.",
+        "「耐えられる」は、誤差が確実に 1.25 倍（右の破線）未満で、回答のないプロンプトがほとんど"
+        "ないことを示します。左の破線は変化がない場合の誤差です。「気づける」は、警報が出るか、応答が"
+        "拒否や警告を返すことです。「不確か」は、耐えられるとも悪化するともいえないものです。",
     ),
     "changes_table": ("All changes in numbers", "数値の一覧"),
     "changes_caption": (
@@ -196,10 +199,9 @@ STEPS: dict[str, Pair] = {
     ),
     "refused_note": (
         "Refused: prompts without an answer, or answered by the model that knows no history, "
-        "with a warning; callers see both in the reply. A change is also not borne when too many "
-        "prompts get no answer.",
+        "with a warning; callers see both in the reply.",
         "「拒否など」は、回答しなかったプロンプトと、警告付きで基盤モデルが回答したプロンプトの"
-        "割合です（いずれも応答に明記されます）。回答のないプロンプトが多い場合も「悪化」とします。",
+        "割合です（いずれも応答に明記されます）。",
     ),
     "change": ("Change", "変化"),
     "error_times": ("Error", "誤差"),

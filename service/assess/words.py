@@ -61,7 +61,19 @@ TEXTS: dict[str, Pair] = {  # a code's key is its kind, an underscore and itself
 SHARES = {"share", "explained", "saves", "covered", "alerted", "refused", "left", "level"} | {
     *("moved", "moved_mostly", "coverage"),
 }
-IN_COLUMN = {"value", "low", "high", "farthest", "small", "large", "middle", "before", "after"}
+IN_COLUMN = {
+    "usual",
+    "spread",
+    "value",
+    "low",
+    "high",
+    "farthest",
+    "small",
+    "large",
+    "middle",
+    "before",
+    "after",
+}
 IN_TARGET = {"noise", "usual_noise", "label_spread", "usual_label_spread"}
 FEW_DIGITS = 4  # from so many behind the first on, thousands are set apart
 LONG_NAME = 28  # letters of the target, where it stands for a unit

@@ -116,6 +116,7 @@ def worst(name="Turku", ratio=2.1):
         detail={
             **{"rows": 41, "usual_rows": 92, "examples": 16, "refused": 0.0, "needed": 35},
             **{"usual_examples": 32, "usual_error": 0.35, "short_error": 0.41, "judged": 25},
+            "cause": "fewer_examples",
         },
         truth=31.0,
         answer=22.6,
@@ -155,7 +156,7 @@ def change(code, strength, ratio, **changed):
         ratio=around(ratio),
         refused=0.0,
         is_tolerated=not told,
-        alert="SonobaHarmCritical" if told else "",
+        alert="SonobaErrorInflationCritical" if told else "",
         severity="critical" if told else None,
         prompts_to_alert=140 if told else None,
         alerted=1.0 if told else 0.0,
