@@ -94,11 +94,11 @@ CHANGES: dict[str, Pair] = {  # the kind of change, as heads and the summary nam
 
 STRENGTHS: dict[str, Pair] = {  # how strong, and of which column, beside the kind
     "scale": ("{factor} times as far", "変動 {factor} 倍"),
-    "mean": ("by {factor} deviations", "標準偏差の {factor} 倍分"),
+    "mean": ("by {factor} × the usual spread", "標準偏差の {factor} 倍分"),
     "rotation": ("turned by {factor}°", "{factor}° の回転"),
     "correlation": ("{share} in common", "共通の動き {share}"),
     "label_noise": ("{factor} times the scatter", "ばらつき {factor} 倍"),
-    "feature_noise": ("by {factor} deviations", "標準偏差の {factor} 倍分"),
+    "feature_noise": ("by {factor} × the usual spread", "標準偏差の {factor} 倍分"),
     "missing": ("{column}, {share} of rows", "{column}、行の {share}"),
     "missing_category": ("{column}, {share} of rows", "{column}、行の {share}"),
     "wrong_unit": ("{column}, × {factor}", "{column}、{factor} 倍"),
