@@ -19,7 +19,7 @@ from service.assess.evidence import (
     is_seen,
     of_change,
 )
-from service.assess.findings import Argument, Coverage, Steadiness
+from service.assess.findings import Argument, Bounds, Coverage, Steadiness
 from service.held_out import BOOSTING, HELD_OUT_SHARE, MEAN, RIDGE
 
 HELD_OUT_MIN = 6
@@ -74,14 +74,31 @@ def _gain(evidence: Evidence) -> Iterator[Argument]:
 def _boosting(evidence: Evidence) -> Iterator[Argument]:
     if not evidence.stability.is_boosting_compared:
         yield Argument("boosting_not_compared", "caution", {})
-    found = evidence.ratio(BOOSTING)
-    if not found or not found.value > 1.0 + NOTEWORTHY:
-        return
-    if found.low > 1.0 or found.value >= FAR_WORSE:  # the latter: far, but not surely
+    if beaten := beaten_by_boosting(evidence):
+        examples, found = beaten
         count, short = evidence.shortest(BOOSTING)
         more: Detail = {"short_ratio": short.value, "short_examples": count}
-        detail = {**compared(found, evidence.examples), **more}
-        yield Argument("boosting_better", "caution", detail)
+        yield Argument("boosting_better", "caution", {**compared(found, examples), **more})
+
+
+def beaten_by_boosting(evidence: Evidence) -> tuple[int, Bounds] | None:
+    """Return at which number of examples boosting errs noticeably less, and our ratio there.
+
+    At the number decided for, surely or far; else where it is worst for us, surely, with more
+    examples: who can send them would do better with boosting.
+    """
+    found = evidence.ratio(BOOSTING)
+    if found and found.value >= FAR_WORSE:  # far, but not surely
+        return evidence.examples, found
+    beaten = [one for one in evidence.longer(BOOSTING) if _is_surely_better(one[1])]
+    if beaten and beaten[0][0] == evidence.examples:
+        return beaten[0]
+    return max(beaten, key=lambda one: one[1].value, default=None)
+
+
+def _is_surely_better(ours: Bounds) -> bool:
+    """Whether another method errs less than we do, and so much less that it is worth a word."""
+    return ours.low > 1.0 and ours.value > 1.0 + NOTEWORTHY
 
 
 def _intervals(evidence: Evidence) -> Iterator[Argument]:

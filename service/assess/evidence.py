@@ -76,6 +76,12 @@ class Evidence:
         known = ((count, bounds) for count, bounds in found if bounds)
         return next(known, (self.examples, UNKNOWN))
 
+    def longer(self, method: str) -> list[tuple[int, Bounds]]:
+        """Return our error by a method's from the number decided for on, the fewest first."""
+        judged = sorted(self.stability.accuracy, key=lambda cell: cell.example_count)
+        found = ((cell.example_count, ratio_of(cell, method)) for cell in judged)
+        return [(count, ours) for count, ours in found if ours and count >= self.examples]
+
     @property
     def coverage(self) -> tuple[Coverage, ...]:
         """The intervals at the judged number nearest to the one decided for, low levels first."""

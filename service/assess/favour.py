@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator
 
-from service.admission import NOTEWORTHY
 from service.assess.against import FAR_WORSE
-from service.assess.cautions import HELD_OUT_MIN, is_short, is_unsteady, moves
+from service.assess.cautions import (
+    HELD_OUT_MIN,
+    beaten_by_boosting,
+    is_short,
+    is_unsteady,
+    moves,
+)
 from service.assess.evidence import SEEN_SHARE, Detail, Evidence, compared, covered, is_seen
 from service.assess.findings import Argument
 from service.held_out import BOOSTING, MEAN, RIDGE
@@ -24,9 +29,7 @@ def _gains(evidence: Evidence) -> Iterator[tuple[str, Detail]]:
         if found and found.high < 1.0:
             yield code, {**compared(found, examples), "saves": 1.0 - found.value}
     boosting = evidence.ratio(BOOSTING)
-    if not boosting or not boosting.value < FAR_WORSE:
-        return
-    if boosting.low <= 1.0 or boosting.value <= 1.0 + NOTEWORTHY:
+    if boosting and boosting.value < FAR_WORSE and not beaten_by_boosting(evidence):
         yield "boosting_no_better", compared(boosting, examples)
 
 

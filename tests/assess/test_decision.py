@@ -176,6 +176,20 @@ def test_boosting_that_is_no_better_with_few_examples_leaves_a_pilot():
     assert (found.detail["short_examples"], found.detail["short_ratio"]) == (8, 1.0)
 
 
+def test_boosting_that_is_better_with_more_examples_only_leaves_a_pilot():
+    better, even = Bounds(1.18, 1.06, 1.31), Bounds(1.1, 0.95, 1.25)
+    cells = with_ratio("boosting", even).accuracy
+    longest = with_ratio("boosting", better).accuracy[-1]  # 64 examples; decided at fewer
+    found = made.stability(accuracy=(*cells[:-1], longest))
+
+    decision = decided(stability=found)
+
+    assert decided(stability=with_ratio("boosting", even)).choice == "go"
+    assert decision.choice == "pilot" and "boosting_no_better" not in codes(decision, "for")
+    (told,) = (one for one in decision.arguments if one.code == "boosting_better")
+    assert (told.detail["examples"], told.detail["ratio"]) == (64, 1.18)
+
+
 def test_what_is_said_against_is_not_said_again_as_a_caution():
     ridge = MethodError("ridge-CV", 0.3, Bounds(1.2, 1.1, 1.3))
     stability = with_ratio("ridge-CV", ridge.ratio)
