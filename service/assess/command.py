@@ -87,8 +87,7 @@ def assess(
     made, replaced = _run(asked, places, lang)
     for line in _summary(made, places, replaced, lang):
         click.echo(line)
-    for line in _next(made, context):
-        click.echo(line)
+    click.echo(_next(made, context, lang))
 
 
 def _asked(context: click.Context, name: str, history: Path, columns: Columns, seed: int) -> Asked:
@@ -133,31 +132,34 @@ def _summary(
     for argument in decision.arguments[:REASONS]:
         yield f"{_sign(argument)} {argument_words(argument, made, say)}"
     if not made.stability.is_boosting_compared:
-        yield f"notice    {ABSENT}"
+        yield say("told_notice", sentence=ABSENT)
     for kind, path in (("report", places.report), ("rules", places.rules)):
-        yield f"{kind:<9} {path}{', in place of the one before' if path in replaced else ''}"
+        yield say(f"told_{kind}", path=path) + (say("told_replaced") if path in replaced else "")
 
 
 def _sign(argument: Argument) -> str:
     return {"for": "+", "against": "-", "caution": "!"}[argument.speaks]
 
 
-def _next(made: Assessment, context: click.Context) -> Iterator[str]:
-    """Yield the next command of a person who follows the decision."""
+def _next(made: Assessment, context: click.Context, language: Literal["en", "ja"]) -> str:
+    """Return what a person does next who follows the decision: mostly a command."""
+    from service.assess.words import Speaker
+
+    say = Speaker(language)
     arguments = {argument.code: argument for argument in made.decision.arguments}
-    codes = set(arguments)
-    if "leak" in codes:
+    if "leak" in arguments:
         told = arguments["leak"].detail
         leaking = [str(told["column"])] if told["count"] == 1 else ["COLUMNS"]
         given = context.params["exclude"] or ()
-        line = line_of(context, "assess", without="exclude")
-        yield f"next      {line} --exclude {shlex.quote(','.join([*given, *leaking]))}"
+        excluded = shlex.quote(",".join([*given, *leaking]))
+        line = f"{line_of(context, 'assess', without='exclude')} --exclude {excluded}"
     elif made.decision.choice == "no-go":
-        yield "next      what would have to change stands in the report; do not start until then"
-    elif "no_profile" in codes:
-        yield "next      sonoba serve"
+        line = say("told_stop")
+    elif "no_profile" in arguments:
+        line = "sonoba serve"
     else:
-        yield f"next      {line_of(context, 'pretrain', of=PRETRAIN)} --name {made.name}"
+        line = f"{line_of(context, 'pretrain', of=PRETRAIN)} --name {made.name}"
+    return say("told_next", line=line)
 
 
 PRETRAIN = frozenset({"history", *Columns.__annotations__, "seed"})

@@ -18,6 +18,18 @@ CHOICES: dict[str, Pair] = {
     "meaning_no-go": ("Do not use it on this data.", "このデータでの利用は見送りましょう。"),
 }
 
+TOLD: dict[str, Pair] = {  # on a terminal
+    "told_report": ("report    {path}", "レポート　 {path}"),
+    "told_rules": ("rules     {path}", "業務ルール {path}"),
+    "told_replaced": (", in place of the one before", "（以前のファイルを置き換えました）"),
+    "told_notice": ("notice    {sentence}", "お知らせ　 {sentence}"),
+    "told_next": ("next      {line}", "次の手順　 {line}"),
+    "told_stop": (
+        "what would have to change stands in the report; do not start until then",
+        "改善が必要な点はレポートにあります。それまでは導入しないでください",
+    ),
+}
+
 ARGUMENTS: dict[str, Pair] = {
     "leak": (
         "{column} gives away what is to be predicted, so the figures do not hold.",

@@ -28,7 +28,7 @@ from service.assess.sentences_changes import (
     STRENGTHS,
     WORST,
 )
-from service.assess.sentences_decision import ARGUMENTS, CHOICES, WATCH
+from service.assess.sentences_decision import ARGUMENTS, CHOICES, TOLD, WATCH
 from service.assess.sentences_fixes import FIXES
 from service.assess.sentences_quality import FOUND
 from service.report_words import TEXTS as REPORT
@@ -46,6 +46,7 @@ TEXTS: dict[str, Pair] = {  # a code's key is its kind, an underscore and itself
     **REPORT,
     **LABELS,
     **CHOICES,
+    **TOLD,
     **_under("quality", FOUND),
     **_under("fix", FIXES),
     **_under("worst", WORST),

@@ -42,15 +42,27 @@ def of_second(made):
         f"The error is {gap:.0%} smaller than that of an average",
         f"誤差は単純な平均より {gap:.0%} 小さく",
     )
-    cells = sorted(made.stability.accuracy, key=lambda cell: cell.example_count)
-    sure = [c for c in cells if ratio_of(c, BOOSTING).low > 1.0]
-    assert sure == cells[1:]
-    worse = sorted(ratio_of(cell, BOOSTING).value - 1.0 for cell in sure)
-    M, low, high = sure[0].example_count, f"{worse[0]:.0%}"[:-1], f"{worse[-1]:.0%}"
+    first, *longer = sorted(made.stability.accuracy, key=lambda cell: cell.example_count)
+    even = ratio_of(first, BOOSTING)
+    assert even.low < 1.0 and all(ratio_of(cell, BOOSTING).low > 1.0 for cell in longer)
+    few, low, high = map(percent, (even.value, even.low, even.high))
     yield (
-        f"with {M} and more examples, sonoba's error is still {low} to {high} larger",
-        f"事例が {M} 件以上あると、sonoba の誤差はなお {low}〜{high} 大きく",
+        f"With {first.example_count} examples nobody can say who is better: sonoba's error is "
+        f"{few} larger, give or take chance ({low[:-1]} to {high}).",
+        f"事例が {first.example_count} 件なら、どちらが優れているとはいえません（sonoba の誤差は "
+        f"{few} 増、偶然の幅は {low[:-1]}〜{high}）。",
     )
+    worse = sorted(ratio_of(cell, BOOSTING).value for cell in longer)
+    M, low, high = longer[0].example_count, percent(worse[0])[:-1], percent(worse[-1])
+    yield (
+        f"With {M} and more it is surely larger, by {low} to {high}",
+        f"{M} 件以上では、sonoba の誤差が {low}〜{high} 大きく",
+    )
+
+
+def percent(ratio):
+    """Return by how much an error is larger than another."""
+    return f"{ratio - 1.0:.0%}".replace("-", "−")
 
 
 def of_columns(first, second):

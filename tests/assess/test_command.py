@@ -104,10 +104,11 @@ def test_again_it_replaces_its_own_files_and_says_so_and_what_was_not_compared(
     done = run(*given, "--out", out, "--lang", "ja")
 
     assert done.exit_code == 0, done.output
-    assert f"report    {out}, in place of the one before" in done.stdout
-    assert "rules.yaml, in place of the one before" in done.stdout
+    assert f"レポート　 {out}（以前のファイルを置き換えました）" in done.stdout
+    assert "rules.yaml（以前のファイルを置き換えました）" in done.stdout
     assert done.stdout.startswith("試験導入: まず")
-    assert f"notice    {boosting.ABSENT}" in done.stdout
+    assert f"お知らせ　 {boosting.ABSENT}" in done.stdout
+    assert "次の手順　 sonoba pretrain" in done.stdout
 
 
 @pytest.mark.slow
