@@ -66,8 +66,8 @@ ARGUMENTS: dict[str, Pair] = {
         "真の値の {level} を含むはずの予測区間に、{covered}（{low}〜{high}）しか入りません。",
     ),
     "few_groups": (
-        "Only {held_out} groups could be tested on; so few can agree by chance ({wanted} are "
-        "wanted, from {wanted_groups} groups in all).",
+        "Too few groups could be tested on ({held_out}): so few can agree by chance; {wanted} are "
+        "wanted, from {wanted_groups} groups in all.",
         "検証に使えたグループが {held_out} 個だけで、偶然の一致かもしれません"
         "（{wanted} 個、全体で {wanted_groups} グループ以上が望まれます）。",
     ),
