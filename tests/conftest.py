@@ -4,6 +4,7 @@ The longest files are the first, so that no process is left alone with one at th
 """
 
 import os
+import shutil
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -46,3 +47,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return failed_if_skipped((yield))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser, for all pages of one file."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if (path := shutil.which("chromium")) is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()

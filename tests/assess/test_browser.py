@@ -1,7 +1,6 @@
 """The report in a real browser, as an owner opens and prints it; pictures are in out/assess."""
 
 import re
-import shutil
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -11,26 +10,12 @@ import pytest
 from service.assess.page import page
 from tests.assess import findings_made as made
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 pytestmark = pytest.mark.slow
 
 PICTURES = Path(__file__).resolve().parents[2] / "out" / "assess"
 WORDS = {"go": ("GO", "導入可"), "pilot": ("PILOT", "試験導入"), "no-go": ("NO-GO", "見送り")}
 PAPER = 688, 1017  # pixels of A4 within its margins of 14 and 13 mm
 LONG = "売上高前年同月比較用調整済み在庫回転率_adjusted_inventory_turnover"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

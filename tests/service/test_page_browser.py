@@ -2,7 +2,6 @@
 
 import random
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from service.metrics_port import HttpPort, metrics_page
 from service.status import Status
 from service.tally import MethodTally
 from tests.service.snapshots import NOON, WARMING, Clock, harmed, measured
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 PICTURES = Path(__file__).resolve().parents[2] / "out" / "status-page"
 WORDS = {
@@ -59,18 +56,6 @@ class Shown:
     def serve(self, call_count):
         for place in range(call_count):
             self.tally.end(grpc.StatusCode.OK, 0.002 if place % 90 else 0.02, 1)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Reports in a real browser, as an owner opens them; pictures are left in out/reports."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ from service.report import write
 from service.report_page import list_page, page
 from tests.service.reports import ALL, promoted
 from tests.service.test_report_access import Reports
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = pytest.mark.slow
 
@@ -25,18 +22,6 @@ TRUST = {
     "shadowing": ("NO", "いいえ"),
     "taken-back": ("NO", "いいえ"),
 }
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from model.checkpoint import FOUNDATION_FILE, load
 from service.metrics_port import HttpPort, metrics_page
 from tests.service.test_joint_status import HARMED, NOT_YET, QUIET, Several
-from tests.service.test_page_browser import PICTURES, chromium, look  # noqa: F401  # fixtures
+from tests.service.test_page_browser import PICTURES, look  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.slow  # seconds, all together
 
