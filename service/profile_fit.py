@@ -37,11 +37,19 @@ class Fitted:
     reference: Reference | None = None  # what monitoring compares with
     unwatched: str = ""  # why there is no reference, where one was tried
 
+    def served(self) -> ProfileModel:
+        """Return the model as it serves, with the foundation model below it."""
+        steps = tuple((float(a), float(b)) for a, b in layer_steps(4))
+        return ProfileModel(
+            self.parameters,
+            fallback=FoundationModel(steps),
+            calibration=self.calibration,
+            doubts=self.doubts,
+        )
+
     def answers(self, block: Block) -> Array:
         """Return the predictions (B, Q) as served, fallback included; NaN where all refuse."""
-        steps = tuple((float(a), float(b)) for a, b in layer_steps(4))
-        model = ProfileModel(self.parameters, fallback=FoundationModel(steps))
-        return model.answer(block).predictions  # (B, Q)
+        return self.served().answer(block).predictions  # (B, Q)
 
     def exact_answers(self, block: Block) -> Array:
         """Return the predictions (B, Q) of the exact solve, which the layers come near."""

@@ -71,7 +71,7 @@ def _compared(evidence: Evidence) -> Iterator[Argument]:
         yield Argument("not_better_than_mean", "against", detail)
     for method in (RIDGE, OLS):
         found = _instead(evidence, method)
-        if found and (_surely_worse(found) or evidence.ratio_over_lengths(method) > WORST_RATIO):
+        if found and (is_surely_worse(found) or evidence.ratio_over_lengths(method) > WORST_RATIO):
             detail = {**compared(found, evidence.examples), "method": method}
             yield Argument("ridge_better", "against", detail)
             break
@@ -88,7 +88,7 @@ def _instead(evidence: Evidence, method: str) -> Bounds | None:
     return found if found and not (mean and found.value <= mean.value) else None
 
 
-def _surely_worse(found: Bounds) -> bool:
+def is_surely_worse(found: Bounds) -> bool:
     """Whether we surely err more, and so much more that it is worth a word."""
     return found.low > 1.0 and found.value > 1.0 + NOTEWORTHY
 

@@ -7,8 +7,7 @@ here has been seen to. The limits are below, each with its reason.
 import math
 from collections.abc import Iterator
 
-from service.admission import NOTEWORTHY
-from service.assess.against import FAR_WORSE, LEAKS
+from service.assess.against import FAR_WORSE, LEAKS, is_surely_worse
 from service.assess.evidence import (
     STALE,
     Detail,
@@ -90,15 +89,10 @@ def beaten_by_boosting(evidence: Evidence) -> tuple[int, Bounds] | None:
     found = evidence.ratio(BOOSTING)
     if found and found.value >= FAR_WORSE:  # far, but not surely
         return evidence.examples, found
-    beaten = [one for one in evidence.longer(BOOSTING) if _is_surely_better(one[1])]
+    beaten = [one for one in evidence.longer(BOOSTING) if is_surely_worse(one[1])]
     if beaten and beaten[0][0] == evidence.examples:
         return beaten[0]
     return max(beaten, key=lambda one: one[1].value, default=None)
-
-
-def _is_surely_better(ours: Bounds) -> bool:
-    """Whether another method errs less than we do, and so much less that it is worth a word."""
-    return ours.low > 1.0 and ours.value > 1.0 + NOTEWORTHY
 
 
 def _intervals(evidence: Evidence) -> Iterator[Argument]:

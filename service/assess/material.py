@@ -7,11 +7,9 @@ of a held-out group is in it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from model.foundation import FoundationModel
 from model.history import History, Prompts
-from model.layers import Steps
 from model.profile import ProfileModel
-from model.profile_fit import Tick, layer_steps
+from model.profile_fit import Tick
 from model.profile_support import held_out_folds
 from service.boosting import Boosting, fit_boosting, is_present
 from service.held_out import LENGTHS, Cell, draw, judge, split
@@ -56,15 +54,4 @@ def prepare(found: HistoryRead, seed: int, tick: Tick) -> Material:
     boosting = fit_boosting(known.groups, seed) if is_present() else None
     drawn = {M: prompts for M in LENGTHS if (prompts := draw(unseen, M, seed))}
     cells = [judge(prompts, fitted, boosting) for prompts in drawn.values()]
-    return Material(found, known, unseen, fitted, serving(fitted), boosting, drawn, cells, seed)
-
-
-def serving(fitted: Fitted) -> ProfileModel:
-    """Return the model as it would serve, with the foundation model below it."""
-    steps: Steps = tuple((float(a), float(b)) for a, b in layer_steps(LAYERS))
-    return ProfileModel(
-        fitted.parameters,
-        fallback=FoundationModel(steps),
-        calibration=fitted.calibration,
-        doubts=fitted.doubts,
-    )
+    return Material(found, known, unseen, fitted, fitted.served(), boosting, drawn, cells, seed)

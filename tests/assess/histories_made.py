@@ -8,7 +8,7 @@ from model.history import Group, History
 from model.profile_fit import silent
 from model.profile_support import held_out_folds
 from service.assess.asking import LEVELS, Asked
-from service.assess.material import Material, serving
+from service.assess.material import Material
 from service.held_out import LENGTHS, draw, judge
 from service.history_sums import HistoryRead
 from service.profile_fit import calibrated_profile, fit_profile
@@ -47,7 +47,7 @@ def material_of(known, fitted, unseen, sources=None, boosting=None):
     empty = np.full(d + 1, np.nan)
     whole = History(known.groups + history.groups, known.is_ordered)
     read = HistoryRead(whole, (), sources, {}, empty, empty, 0, 0, ())
-    return Material(read, known, history, fitted, serving(fitted), boosting, prompts, cells, 0)
+    return Material(read, known, history, fitted, fitted.served(), boosting, prompts, cells, 0)
 
 
 def asked_by_hand(prompts, answers, half_widths=1.0):
