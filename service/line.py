@@ -13,7 +13,7 @@ from service.candidate_shadow import Beside
 INTERVAL_SECONDS = 0.5  # between two looks at what waits
 CAPACITY_MIN = 128  # prompts of one look, whatever they cost: the next look waits for longer then
 CAPACITY_FIRST = 256  # of the first look, before anything is known of costs
-NUMBERS_MAX = 2**19  # of one look, 4 MiB: what waits fills the caches that answers are made in
+NUMBERS_MAX = 2**17  # of one look, 1 MiB: what waits fills the caches that answers are made in
 KEEP_SECONDS = 5e-5  # what calls lose by each prompt of a look: as many again are kept and dropped
 
 
@@ -45,6 +45,15 @@ class Line:
         self.repeats = Repeats(seconds) if seconds > 0.0 else None
         self.prompt_seconds = 0.0  # what one prompt costs of a processor
         self._number_count = 1  # of the last prompt
+        self._first_numbers = 0  # that wait for the first look
+
+    def has_room(self, number_count: int) -> bool:
+        """Return whether a prompt of so many numbers may wait: the first look knows no cost."""
+        if self.prompt_seconds:
+            return True
+        self._number_count = number_count
+        self._first_numbers += number_count  # a bound, not a sum: a lost race loosens it by one
+        return self._first_numbers <= max(NUMBERS_MAX, number_count)
 
     def take(self, allowance_seconds: float) -> Taken[Waiting]:
         """Return what waits; the next sample is as large as the allowance pays for."""

@@ -83,6 +83,9 @@ class Watching:
         if count > NUMBERS_MAX or self._numbers + count > QUEUE_NUMBERS_MAX:
             line.monitor.skip("queue_full")
             return
+        if not line.has_room(count):
+            line.monitor.skip("over_budget")
+            return
         self._numbers += count  # a bound, not a sum: losing a race loosens it by one prompt
         line.sampler.offer(Waiting(block, count), number)
 

@@ -23,6 +23,7 @@ GATES = {  # `foundation` has rows, and no bound
     "paper": dict(zip(SHAPES, (0.85, 0.85, 0.70), strict=True)),
     "profile": dict(zip(SHAPES, (0.70, 0.65, 0.50), strict=True)),
 }
+COMPARED = {("paper", SHAPES[0]), ("profile", SHAPES[2])}  # with what their first prompts are
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ def measure(lab: Lab, models: Models, tick: Tick) -> list[Floor]:
     """Return the table of all models at every shape."""
     rows = []
     with Service([lab.cores.server], models, watching.WATCHED) as service:
-        watching.make_reference(service, "paper", SHAPES[0])
+        for pair in COMPARED & {*lab.plan.rows}:
+            watching.make_reference(service, *pair)
         for kind, shape in lab.plan.rows:
             rows.append(_row(lab, service, kind, shape))
             tick()

@@ -12,6 +12,7 @@ from model.checkpoint import Artifact
 from model.paper import PaperModel
 from model.prompt import Block, Examples
 from monitoring.monitor import Monitor
+from service.line import NUMBERS_MAX as LOOK_NUMBERS
 from service.line import Budget, Line
 from service.slot import Served
 from service.watching import NUMBERS_MAX, Watching
@@ -248,6 +249,36 @@ def test_a_prompt_too_large_to_keep_is_counted_once():
 
     skipped = {k: v for k, v in monitors["m"].snapshot().skipped.items() if v}
     assert skipped == {"queue_full": 1}
+
+
+def test_the_first_look_knows_no_cost_and_takes_few_numbers():
+    own = artifact()
+    found, monitors = watching(own)
+    M = LOOK_NUMBERS // 13  # of two features: six such prompts fit
+    for seed in range(9):
+        found.offer(own, (one := prompts(1, seed, M)), PAPER.answer(one))
+    assert found.queued("m") == 6
+    found.look()
+    assert monitors["m"].snapshot().prompt_count == 6
+    assert monitors["m"].snapshot().skipped["over_budget"] == 3
+
+    for seed in range(9, 18):  # what they cost is known: a sample of all that come
+        found.offer(own, (one := prompts(1, seed, M)), PAPER.answer(one))
+    assert found.queued("m") == 9
+    found.look()
+    assert monitors["m"].snapshot().prompt_count == 12
+    assert monitors["m"].snapshot().skipped["over_budget"] == 6
+
+
+def test_a_prompt_larger_than_a_first_look_is_watched_by_itself():
+    own = artifact()
+    found, monitors = watching(own)
+    for seed in range(2):
+        found.offer(own, (one := prompts(1, seed, LOOK_NUMBERS // 2)), PAPER.answer(one))
+    found.look()
+
+    assert monitors["m"].snapshot().prompt_count == 1
+    assert monitors["m"].snapshot().skipped["over_budget"] == 1
 
 
 def test_a_model_nobody_watches_is_left_alone():
