@@ -17,25 +17,11 @@ from service.announced import (
     reevaluator_lines,
     several_workers,
 )
-from service.assess.command import assess
-from service.audit_command import audit
 from service.caller import caller
-from service.demo import demo
-from service.doctor import doctor
-from service.evaluate_command import evaluate
-from service.health_command import health
+from service.command_group import LazyGroup
 from service.logs import configure
-from service.models_command import models
 from service.pinning import core_of, keep_to
-from service.predict import predict
-from service.pretrain import pretrain
-from service.reproduce import reproduce
-from service.rules_command import rules
 from service.settings import PREFIX, Settings, SettingsError
-from service.template_command import template
-from service.tenants_command import tenants
-from service.token_command import token
-from service.training import pretrain_foundation
 from service.worker_line import Failed, Started, end_with_supervisor, line_of
 
 if TYPE_CHECKING:
@@ -47,11 +33,8 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 @click.group(
+    cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    commands=[
-        *(predict, assess, pretrain, models, template, tenants, rules, audit, evaluate),
-        *(token, demo, doctor, health, reproduce, pretrain_foundation),
-    ],
 )
 @click.version_option(__version__, prog_name="sonoba")
 @click.pass_context

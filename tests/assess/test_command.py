@@ -17,6 +17,7 @@ from service.assess.command import assess
 from service.assess.written import Places, Unwritable, replace_text
 from service.business_rules import read
 from service.cli import cli
+from service.pretrain import pretrain
 
 ROOT = Path(__file__).parents[2]
 GROUPS = ("--group", "shop", "--target", "sold")
@@ -226,8 +227,8 @@ def test_a_wrong_name_or_unit_is_wrong_use(tmp_path):
 
 def test_the_options_of_columns_are_those_of_pretraining():
     ours, theirs = (
-        {option.name: (option.opts, option.help) for option in cli.commands[name].params[1:]}
-        for name in ("assess", "pretrain")
+        {option.name: (option.opts, option.help) for option in command.params[1:]}
+        for command in (assess, pretrain)
     )
 
     shared = {*("group", "target", "order", "in_order", "features"), "seed", "name"}
@@ -256,7 +257,3 @@ def test_a_folder_that_is_gone_when_it_is_written_is_a_sentence(tmp_path):
     with pytest.raises(Unwritable, match=r"--out .*a\.html: cannot be written"):
         places.write("page", "rules")
     assert (tmp_path / "a.yaml").read_text() == "rules"
-
-
-def test_the_command_is_the_one_of_its_module():
-    assert cli.commands["assess"] is assess
