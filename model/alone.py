@@ -40,12 +40,3 @@ class Straight(Protocol):
 
     def notes(self, example_count: int) -> Sequence[Warned]:
         """Return what is to be said of every answer to prompts of a length."""
-
-
-@runtime_checkable
-class Alike(Protocol):
-    """A model that answers a block, bit for bit, as it answers each of its prompts."""
-
-    @property
-    def is_alike_in_blocks(self) -> bool:
-        """Whether that is so."""

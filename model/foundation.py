@@ -53,7 +53,7 @@ class FoundationModel:
     feature_count: int = 0
 
     mode = Mode.FOUNDATION
-    is_alike_in_blocks = True
+    is_alike_in_blocks = True  # a block's answers are, bit for bit, those to each of its prompts
     example_count_min = 4
 
     def answer(self, block: Block) -> Answer:
