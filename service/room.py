@@ -3,8 +3,8 @@
 Most of `max_pending` calls wait in gRPC's core, in one line; the first of them have places here, in
 the line of their tenant. What exceeds the core's line it refuses without asking whose it is
 (service/valve.py). To tell a light tenant's call from a heavy one's somebody has to look at it, and
-a look costs a fifth of an answer. So once the places have been taken for longer than a burst takes,
-one call in a few answers is looked at beyond the room while one tenant calls, to find out whether
+a look costs up to half an answer. So once the places have been taken for longer than a burst takes,
+one call in 25 answers is looked at beyond the room while one tenant calls, to find out whether
 another is there; and several for every answer while there are others: most of what comes.
 """
 
@@ -14,7 +14,7 @@ from service.fair_pool import FairPool
 from service.tenants import ANONYMOUS
 
 PLACES_SHARE = 2  # one in so many pending calls has a place
-LOOKS_ALONE, LOOKS_AMONG_SEVERAL = 0.1, 3.0  # refusals here for every call that ends
+LOOKS_ALONE, LOOKS_AMONG_SEVERAL = 0.04, 3.0  # refusals here for every call that ends
 LOOKS_SAVED = 16.0  # of looks not needed, how many are kept
 SEVERAL_SECONDS = 10.0  # how long another tenant is remembered
 

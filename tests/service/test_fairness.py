@@ -7,7 +7,7 @@ import time
 import pytest
 
 from service.fair_pool import FairPool
-from service.room import LOOKS_AMONG_SEVERAL, Room
+from service.room import LOOKS_ALONE, LOOKS_AMONG_SEVERAL, Room
 from tests.service.porting import Port
 from tests.service.test_front import code_of, wait_for
 
@@ -124,7 +124,10 @@ def test_more_is_looked_at_once_there_are_several_tenants_and_nothing_in_a_burst
         room.ended()
     assert room.free() == 0
 
-    for _ in range(11):
+    for _ in range(round(1 / LOOKS_ALONE) - 1):
+        room.ended()
+    assert room.free() == 0
+    for _ in range(2):
         room.ended()
     assert room.free() == 1
     room.has_place("heavy")
