@@ -125,8 +125,6 @@ class _Coming(Task):
                 behaviour, state.request = behaviour.unread.empty, b""
             self._work(call[0], call[1], state, behaviour, self._request, call[5], call[6])
         finally:
-            self.is_done = True
-            self._tell()
             self._arrivals.ended(self.place.is_large)
 
     def _request(self) -> Any:

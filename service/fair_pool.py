@@ -18,7 +18,6 @@ log = logging.getLogger("sonoba")
 
 REST_SECONDS = 0.05  # for which a thread keeps out at most, in case no end tells it
 PLACES_MAX = 1024  # beyond it, places where nothing waits are forgotten
-Told = Callable[["Task"], object]
 Expect = Callable[["Place", Any, tuple[Any, ...]], "Task | None"]
 """Is shown what grpcio hands over; returns the task of what it will itself put in its place."""
 
@@ -28,9 +27,9 @@ def nothing() -> None:
 
 
 class Task:
-    """A call that waits or runs; the one thing grpcio asks of it is to be told of its end."""
+    """A call that waits or runs."""
 
-    __slots__ = ("_arguments", "_told", "_work", "counts", "is_done", "place")
+    __slots__ = ("_arguments", "_work", "counts", "place")
 
     def __init__(
         self, place: "Place", work: Callable[..., object], arguments: tuple[object, ...]
@@ -38,31 +37,11 @@ class Task:
         self.place = place
         self._work = work
         self._arguments = arguments
-        self._told: list[Told] = []
-        self.is_done = False
         self.counts = True  # among what is pending
 
     def run(self) -> None:
-        """Do the work and tell of its end, whatever the end is."""
-        try:
-            self._work(*self._arguments)
-        finally:
-            self.is_done = True
-            self._tell()
-
-    def add_done_callback(self, tell: Told) -> None:
-        """Tell of the end, at once if it was before."""
-        self._told.append(tell)
-        if self.is_done:
-            self._tell()
-
-    def _tell(self) -> None:
-        while self._told:
-            try:
-                tell = self._told.pop()  # atomic: either side may come first, one of them tells
-            except IndexError:
-                return
-            tell(self)
+        """Do the work."""
+        self._work(*self._arguments)
 
 
 class Lane:
@@ -91,7 +70,11 @@ class Lane:
 
 
 class Place(futures.ThreadPoolExecutor):
-    """Where the calls of one tenant wait, of one kind; grpcio hands them over with `submit`."""
+    """Where the calls of one tenant wait, of one kind; grpcio hands them over with `submit`.
+
+    It gets no future: of a call's end it would take a lock that its polling thread holds, to count
+    what only its own limit of calls at once needs.
+    """
 
     def __init__(self, pool: "FairPool", tenant: str, is_large: bool) -> None:
         super().__init__(1, "place")  # its own thread starts with its own submit: never
@@ -100,14 +83,11 @@ class Place(futures.ThreadPoolExecutor):
         self.waiting: deque[Task] = deque()
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:  # type: ignore[override]
-        """Run a call soon; return what tells of its end."""
+        """Run a call soon; return None."""
         pool = self._pool
-        task = None if pool.expected is None else pool.expected(self, work, arguments)
-        if task is None:
-            task = Task(self, work, arguments)
+        if pool.expected is None or pool.expected(self, work, arguments) is None:
             pool.expect(self)
-            pool.put(task)
-        return task
+            pool.put(Task(self, work, arguments))
 
 
 class FairPool(futures.ThreadPoolExecutor):
@@ -163,8 +143,8 @@ class FairPool(futures.ThreadPoolExecutor):
         return found
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:  # type: ignore[override]
-        """Run a call of nobody in particular soon; return what tells of its end."""
-        return self._anybody.submit(work, *arguments)
+        """Run a call of nobody in particular soon; return None."""
+        self._anybody.submit(work, *arguments)
 
     def expect(self, place: Place) -> None:
         """Count a call of a place, which is put there now or soon."""
