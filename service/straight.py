@@ -29,6 +29,8 @@ from service.slot import Served, Slots
 from service.tally import PromptTally
 from service.watching import Watching
 
+QUERIES_COUNTED = 64  # of a prompt at most, without a lock: a counter is kept for each number
+
 
 class Told(Protocol):
     """Is told of an answered prompt: its model, itself, its answer, its tenant."""
@@ -114,14 +116,14 @@ class _Way:
         self._mode, self._told = model.mode, ways.told
         self._samples: Samples | None = None
         self._line, self._share = artifact.line, 0.0
-        if ways.samples is not None and Q == 1:
-            self._sample(ways.samples)
+        if ways.samples is not None and Q <= QUERIES_COUNTED:
+            self._sample(ways.samples, Q)
 
-    def _sample(self, samples: Samples) -> None:
+    def _sample(self, samples: Samples, query_count: int) -> None:
         """Only count prompts, and show them to whom chance gives them."""
         self._samples = samples
         prompts, name, mode = samples.prompts, self._name, self._mode
-        self._ticks = [prompts.ticks(name, mode, solver) for solver in Solver]
+        self._ticks = [prompts.ticks(name, mode, solver, query_count) for solver in Solver]
         if isinstance(self._artifact.model, Shadowed):
             self._share = samples.shadow.share
 

@@ -129,7 +129,7 @@ class PromptTally:
         self.prompts: dict[tuple[str, int], int] = {}
         self.queries: dict[str, int] = {}
         self.solvers = {int(solver): 0 for solver in Solver}
-        self._ticks: dict[tuple[str, int, int], Ticks] = {}
+        self._ticks: dict[tuple[str, int, int, int], Ticks] = {}
         for model in models:
             self.admit(model)
 
@@ -140,16 +140,21 @@ class PromptTally:
                 self.prompts.setdefault((model, int(mode)), 0)
             self.queries.setdefault(model, 0)
 
-    def ticks(self, model: str, mode: int, solver: int) -> Callable[[], object]:
-        """Return what counts one answered prompt of one query, without a lock."""
+    def ticks(
+        self, model: str, mode: int, solver: int, query_count: int = 1
+    ) -> Callable[[], object]:
+        """Return what counts one answered prompt of so many queries, without a lock.
+
+        What counts is kept: the caller bounds of how many numbers of queries it asks.
+        """
         with self.lock:
-            return self._ticks.setdefault((model, mode, solver), Ticks()).tick
+            return self._ticks.setdefault((model, mode, solver, query_count), Ticks()).tick
 
     def settle(self) -> None:
         """Add up what was counted without a lock: who reads does this first."""
         with self.lock:
-            for (model, mode, solver), ticks in self._ticks.items():
-                self._add(model, mode, solver, count := ticks.take(), count)
+            for (model, mode, solver, query_count), ticks in self._ticks.items():
+                self._add(model, mode, solver, count := ticks.take(), count * query_count)
 
     def observe(self, model: str, answer: Answer, query_count: int) -> None:
         """Count a block of answers; refused prompts are not among them."""

@@ -73,10 +73,11 @@ def test_prompts_counted_either_way_are_in_one_sum():
     tick = prompts.ticks("weather", Mode.PAPER, Solver.K1)
     tick()
     tick()
+    prompts.ticks("weather", Mode.PAPER, Solver.K1, 7)()
     answer = Answer(None, bytearray([Mode.PAPER] * 3), bytearray([Solver.K1] * 3))
     prompts.observe("weather", answer, 4)
     prompts.settle()
     prompts.settle()
 
-    assert prompts.prompts["weather", Mode.PAPER] == prompts.solvers[Solver.K1] == 5
-    assert prompts.queries["weather"] == 2 + 12
+    assert prompts.prompts["weather", Mode.PAPER] == prompts.solvers[Solver.K1] == 6
+    assert prompts.queries["weather"] == 2 + 7 + 12

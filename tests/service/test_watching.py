@@ -64,6 +64,9 @@ def test_prompts_of_every_call_arrive_in_the_metrics(serving, store):
     wait(lambda: counts("prompts_total") == 60.0)
 
     assert counts("rows_total") == 60.0 * 16
+    registry, of = served.server.registry, {"model": NAME}
+    assert registry.get_sample_value("sonoba_queries_total", of) == 60.0 * block.queries.shape[1]
+    assert registry.get_sample_value("sonoba_prompts_total", {**of, "mode": "profile"}) == 60.0
     for channel in ("h", "loo"):
         assert counts("channel_prompts_total", channel=channel) == 60.0
     assert 0.5 < counts("inflation_total", channel="h") / 60.0 < 2.0
