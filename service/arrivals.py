@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from service.background import Repeating
-from service.bodies import LOOK_SECONDS, PATIENCE_SECONDS, SLOW_MAX, Bodies
+from service.bodies import LOOK_SECONDS, PATIENCE_SECONDS, PRESSED_SECONDS, SLOW_MAX, Bodies
 from service.fair_pool import FairPool, Place, Task
 
 log = logging.getLogger("sonoba")
@@ -162,8 +162,9 @@ class _Line:
 class Arrivals(Repeating):
     """The calls whose requests are on their way; a thread of its own looks after slow ones.
 
-    A call that is slow no longer counts as pending. It is cancelled when its request has not come
-    within `request_seconds`, or when more than SLOW_MAX are as slow and it is the oldest.
+    A call that is slow no longer counts as pending; while others wait to be asked for theirs, it is
+    so after PRESSED_SECONDS. It is cancelled when its request has not come within
+    `request_seconds`, or when more than SLOW_MAX are as slow and it is the oldest.
     """
 
     def __init__(
@@ -238,15 +239,18 @@ class Arrivals(Repeating):
     def look(self) -> None:
         """Set those aside that are slow, and cancel those that are too slow."""
         now, aside = time.monotonic(), []
+        is_pressed = any(line.ring for line in self._lines)  # others wait to be asked for theirs
+        patience = PRESSED_SECONDS if is_pressed else PATIENCE_SECONDS
         with self._lock:
             for coming in list(self._open):  # a copy in one step: others add and take meanwhile
-                is_slow = 0.0 < coming.since < now - PATIENCE_SECONDS
+                is_slow = 0.0 < coming.since < now - patience
                 if is_slow and self._open.pop(coming, self) is None:  # else it has come by now
                     self._slow[coming] = False
                     aside.append(coming)
             too_many = len(self._slow) - self._slow_max
             for number, (coming, is_ended) in enumerate(self._slow.items()):
-                if not is_ended and (number < too_many or coming.since < now - self._seconds):
+                allowed = PATIENCE_SECONDS if number < too_many else self._seconds
+                if not is_ended and coming.since < now - allowed:
                     self._slow[coming] = True
                     self.cancelled_count += 1
                     coming.cancel()

@@ -22,7 +22,7 @@ from bench.tables import titled
 
 WATCHED = ("--monitor-repeat-seconds", "0")
 UNWATCHED = ("--monitor-prompts-per-second", "0")
-REFERENCE_SECONDS = 60.0
+REFERENCE_SECONDS = 180.0  # of (256,64) a look takes seven prompts
 GATE = 0.90
 MODELS = (  # one layer of 20 features errs 4 times as much as a ridge: it is no normal
     ("paper", SHAPES[0]),
@@ -86,7 +86,7 @@ def make_reference(service: Service, kind: str, shape: Shape) -> None:
     name = f'sonoba_drift_reference_info{{model="{model}"'
     while name not in _metrics(service):
         if time.monotonic() > ends:
-            raise RuntimeError(f"expected a reference of {model} within a minute, got none")
+            raise RuntimeError(f"expected a reference of {model} within three minutes, got none")
         service.call(prompts.PREDICT_BATCH, prompts.batch(kind, shape))
         time.sleep(1.0)
 
