@@ -123,3 +123,17 @@ def test_callers_who_leave_before_they_are_asked_end_nothing_else(port):
     wait_for(lambda: one.pool.pending == 0)
     assert 15 <= one.rejections.counts["EXPIRED"] <= 20  # the news of some may come too late
     assert one.call("Gate")(b"y").result() == b"y"
+
+
+def test_slow_requests_make_room_soon_while_others_wait_and_are_ended_no_sooner(port, monkeypatch):
+    monkeypatch.setattr(arrivals, "PATIENCE_SECONDS", 30.0)  # of a server where nobody waits
+    one = port({"Echo": echo}, threads=2, max_pending=256)
+    bodies, at_once = one.port.bodies, 2 + AHEAD
+    bodies._slow_max = 4
+    silent = [one.begin("Echo") for _ in range(3 * at_once)]
+    wait_for(lambda: bodies.slow_count == 2 * at_once)  # for the last of them nobody waits
+
+    assert one.call("Echo")(b"x", timeout=10).result() == b"x"
+    assert bodies.slow_count > 2 * at_once
+    assert bodies.cancelled_count == 0
+    assert not [call for call in silent if call.done()]
