@@ -188,20 +188,20 @@ class Arrivals(Repeating):
         """How many calls are slow."""
         return len(self._slow)
 
-    def expected(self, place: Place, work: Any, arguments: tuple[Any, ...]) -> Task | None:
-        """Wait for the request of a call that grpcio hands over; None of what is no such call."""
+    def expected(self, place: Place, work: Any, arguments: tuple[Any, ...]) -> bool:
+        """Wait for the request of a call that grpcio hands over; False of what is no such call."""
         if arguments[0] is not self.known.answer or not hasattr(arguments[3], "unread"):
-            return None
+            return False
         coming = _Coming(self, place, work, arguments)
         self._pool.expect(place)
         line = self._lines[place.is_large]
         with self._lock:
             if line.begun >= line.begun_max:
                 line.put(coming)
-                return coming
+                return True
             line.begun += 1
         self._begin(coming)
-        return coming
+        return True
 
     def _begin(self, coming: _Coming) -> None:
         self._open[coming] = None

@@ -18,8 +18,8 @@ log = logging.getLogger("sonoba")
 
 REST_SECONDS = 0.05  # for which a thread keeps out at most, in case no end tells it
 PLACES_MAX = 1024  # beyond it, places where nothing waits are forgotten
-Expect = Callable[["Place", Any, tuple[Any, ...]], "Task | None"]
-"""Is shown what grpcio hands over; returns the task of what it will itself put in its place."""
+Expect = Callable[["Place", Any, tuple[Any, ...]], bool]
+"""Is shown what grpcio hands over; returns whether it will itself put it in its place."""
 
 
 def nothing() -> None:
@@ -85,7 +85,7 @@ class Place(futures.ThreadPoolExecutor):
     def submit(self, work: Callable[..., Any], /, *arguments: Any) -> Any:  # type: ignore[override]
         """Run a call soon; return None."""
         pool = self._pool
-        if pool.expected is None or pool.expected(self, work, arguments) is None:
+        if pool.expected is None or not pool.expected(self, work, arguments):
             pool.expect(self)
             pool.put(Task(self, work, arguments))
 

@@ -4,7 +4,7 @@ Most of `max_pending` calls wait in gRPC's core, in one line; the first of them 
 the line of their tenant. What exceeds the core's line it refuses without asking whose it is
 (service/valve.py). To tell a light tenant's call from a heavy one's somebody has to look at it, and
 a look costs up to half an answer. So once the places have been taken for longer than a burst takes,
-one call in 25 answers is looked at beyond the room while one tenant calls, to find out whether
+one call in many answers is looked at beyond the room while one tenant calls, to find out whether
 another is there; and several for every answer while there are others: most of what comes.
 """
 

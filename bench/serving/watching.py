@@ -86,7 +86,8 @@ def make_reference(service: Service, kind: str, shape: Shape) -> None:
     name = f'sonoba_drift_reference_info{{model="{model}"'
     while name not in _metrics(service):
         if time.monotonic() > ends:
-            raise RuntimeError(f"expected a reference of {model} within three minutes, got none")
+            within = f"within {REFERENCE_SECONDS:.0f} s"
+            raise RuntimeError(f"expected a reference of {model} {within}, got none")
         service.call(prompts.PREDICT_BATCH, prompts.batch(kind, shape))
         time.sleep(1.0)
 
