@@ -3,25 +3,24 @@
 Signals are waited for, never handled: one thread, and no moment in which a signal is lost.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
+from deploy.stack import launch
+from deploy.stack.launch import STOP_SIGNALS
 from deploy.stack.problem import Problem
 from deploy.stack.programs import ROOT, Program
 
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+LAUNCH = (sys.executable, "-I", "-S", launch.__file__)  # the standard library alone: 20 ms
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 REPEAT_SECONDS = 1.0  # within which a second signal is the same wish: make passes it on
 TOLD_LINES = 5  # of the log of a program that ended
-PR_SET_PDEATHSIG = 1
 
 
 class Asked(Exception):
@@ -117,21 +116,11 @@ def waited(seconds: float) -> int | None:
 def _spawn(program: Program, log: int) -> "subprocess.Popen[bytes]":
     """Start a program in a session of its own: Ctrl-C of the terminal is not for it."""
     return subprocess.Popen(
-        program.command,
+        [*LAUNCH, str(os.getpid()), *program.command],
         cwd=ROOT,
         env=dict(program.environ),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=partial(_prepare, os.getpid()),
     )
-
-
-def _prepare(stack: int) -> None:
-    """Let a program hear signals again, and end when the stack, a process id, is killed."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != stack:  # killed before the wish was made: no signal will come
-            os._exit(0)

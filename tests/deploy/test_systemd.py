@@ -5,9 +5,12 @@ command and settings as a process without new privileges, without writable and e
 whose system calls are compared with those that the unit allows.
 """
 
+import contextlib
 import ctypes
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
+from tests.deploy.confined import PR_GET_MDWE
 from tests.deploy.test_dashboard_live import free_port
 from tests.deploy.units import (
     NAMES,
@@ -31,7 +35,7 @@ from tests.deploy.units import (
 )
 
 MOST = {"sonoba": 14, "sonoba-reevaluator": 15}  # tenths of systemd's ten points of exposure
-PR_SET_NO_NEW_PRIVS, PR_SET_MDWE, PR_GET_MDWE, REFUSE_EXEC_GAIN = 38, 65, 66, 1
+CONFINED = (sys.executable, Path(__file__).with_name("confined.py"))
 COMMANDS = {"sonoba": "serve", "sonoba-reevaluator": "reevaluator"}
 HEALTH = {"sonoba": ("GRPC", "Predictor"), "sonoba-reevaluator": ("ADMIN", "Operations")}
 
@@ -117,15 +121,6 @@ def test_every_file_is_installed_by_the_documentation():
     ] == []
 
 
-def confine():
-    """Take away what the units take away, as far as a process can by itself."""
-    libc = ctypes.CDLL(None)
-    faults = libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    faults |= libc.prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0)
-    if faults:
-        raise OSError("this process cannot give its rights away")
-
-
 class Unit:
     """The command of a unit as a process, with its settings, its rights, and other ports."""
 
@@ -133,14 +128,14 @@ class Unit:
         self.name, self.calls = name, folder / f"{name}.calls"
         self.environ = surroundings(name, folder, **environ)
         self.child = subprocess.Popen(
-            ["strace", "-f", "-c", "-o", self.calls, sys.executable, "-m",
+            [*CONFINED, "strace", "-f", "-c", "-o", self.calls, sys.executable, "-m",
              "service.cli", COMMANDS[name]],
             cwd=ROOT,
             env=self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=confine,
+            start_new_session=True,
         )  # fmt: skip
 
     def is_healthy(self):
@@ -151,6 +146,12 @@ class Unit:
             cwd=ROOT, env=self.environ, capture_output=True, check=False,
         )  # fmt: skip
         return asked.returncode == 0
+
+    def kill(self):
+        """End both: a program whose strace is killed alone lives on, and holds the pipe."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.communicate()
 
     def end(self):
         """Ask the program, not strace, to end; return its exit status and its system calls."""
@@ -186,8 +187,7 @@ def ran(tmp_path_factory):
         yield predicted, {unit.name: unit.end() for unit in reversed(units)}
     finally:
         for unit in units:
-            unit.child.kill()
-            unit.child.communicate()
+            unit.kill()
 
 
 def until(found, child, seconds=60.0):
