@@ -164,7 +164,8 @@ class Arrivals(Repeating):
 
     A call that is slow no longer counts as pending; while others wait to be asked for theirs, it is
     so after PRESSED_SECONDS. It is cancelled when its request has not come within
-    `request_seconds`, or when more than SLOW_MAX are as slow and it is the oldest.
+    `request_seconds`, or within PATIENCE_SECONDS when more than SLOW_MAX are slow and it is the
+    oldest.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 
 A thread that has waited for a request longer than PATIENCE_SECONDS, or than PRESSED_SECONDS while
 calls wait for threads, is lent: the pool gets another in its place. The call is cancelled when its
-request has not come within `request_seconds`, or when more than SLOW_MAX are as slow and it is the
-oldest.
+request has not come within `request_seconds`, or within PATIENCE_SECONDS when more than SLOW_MAX
+are slow and it is the oldest.
 """
 
 import logging
@@ -87,7 +87,8 @@ class Bodies(Repeating):
             too_many = len(slow) - self._slow_max
             for number, (key, reading) in enumerate(slow):
                 self._lend(key, reading)
-                if number < too_many or now - reading[0] > self._seconds:
+                allowed = PATIENCE_SECONDS if number < too_many else self._seconds
+                if now - reading[0] > allowed:
                     self._cancel(key, reading)
 
     def _lend(self, key: int, reading: Reading) -> None:

@@ -6,12 +6,12 @@ import time
 import grpc
 import pytest
 
-from service import arrivals
+from service import arrivals, bodies
 from service.arrivals import AHEAD, Arrivals, Known
 from service.bodies import Bodies
 from tests.service.porting import SERVICE
 
-pytestmark = pytest.mark.slow  # 5 seconds, all together
+pytestmark = pytest.mark.slow  # 6 seconds, all together
 
 
 def wait_for(claim, seconds=10):
@@ -128,12 +128,25 @@ def test_callers_who_leave_before_they_are_asked_end_nothing_else(port):
 def test_slow_requests_make_room_soon_while_others_wait_and_are_ended_no_sooner(port, monkeypatch):
     monkeypatch.setattr(arrivals, "PATIENCE_SECONDS", 30.0)  # of a server where nobody waits
     one = port({"Echo": echo}, threads=2, max_pending=256)
-    bodies, at_once = one.port.bodies, 2 + AHEAD
-    bodies._slow_max = 4
+    reader, at_once = one.port.bodies, 2 + AHEAD
+    reader._slow_max = 4
     silent = [one.begin("Echo") for _ in range(3 * at_once)]
-    wait_for(lambda: bodies.slow_count == 2 * at_once)  # for the last of them nobody waits
+    wait_for(lambda: reader.slow_count == 2 * at_once)  # for the last of them nobody waits
 
     assert one.call("Echo")(b"x", timeout=10).result() == b"x"
-    assert bodies.slow_count > 2 * at_once
-    assert bodies.cancelled_count == 0
+    assert reader.slow_count > 2 * at_once
+    assert reader.cancelled_count == 0
+    assert not [call for call in silent if call.done()]
+
+
+def test_where_threads_read_requests_slow_ones_make_room_and_are_ended_no_sooner(port, monkeypatch):
+    monkeypatch.setattr(Known, "find", classmethod(lambda cls: None))
+    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 30.0)  # of a server where nobody waits
+    one = port({"Echo": echo}, threads=2, max_pending=256)
+    one.port.bodies._slow_max = 4
+    silent = [one.begin("Echo") for _ in range(12)]
+
+    assert one.call("Echo")(b"x", timeout=10).result() == b"x"
+    assert one.port.bodies.slow_count > 8
+    assert one.port.bodies.cancelled_count == 0
     assert not [call for call in silent if call.done()]
