@@ -40,6 +40,15 @@ def fleet(tmp_path_factory):
     found.kill()
 
 
+@pytest.fixture
+def start():
+    """Start a fleet of a test's own; leave nothing behind, whatever the test finds."""
+    fleets = []
+    yield lambda *flags: fleets.append(Fleet(*flags)) or fleets[-1]
+    for one in fleets:
+        one.kill()
+
+
 def call(address, count):
     """Call some times, each time over another connection."""
     for _ in range(count):
@@ -128,9 +137,9 @@ def test_doctor_finds_every_worker(fleet):
     assert "2 of 2 workers answer" in done.stdout, done.stdout + done.stderr
 
 
-def test_sigterm_drains_all_workers_together_and_exits_0():
+def test_sigterm_drains_all_workers_together_and_exits_0(start):
     """Health turns first, calls go on, though the signal also reaches each worker on its own."""
-    fleet = Fleet("--lame-duck-seconds", "1")
+    fleet = start("--lame-duck-seconds", "4")  # a busy machine, too, is to call in that time
     pids = fleet.pids()
     for pid in [fleet.child.pid, *pids]:  # as systemd does
         os.kill(pid, signal.SIGTERM)
@@ -148,8 +157,8 @@ def test_sigterm_drains_all_workers_together_and_exits_0():
     assert not any(map(is_alive, pids))
 
 
-def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced():
-    fleet = Fleet("--lame-duck-seconds", "0.2")
+def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced(start):
+    fleet = start("--lame-duck-seconds", "0.2")
     before = fleet.pid_of(1)
 
     os.kill(before, signal.SIGTERM)
@@ -161,8 +170,8 @@ def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced():
     assert fleet.stop() == 0
 
 
-def test_a_second_signal_ends_all_at_once():
-    fleet = Fleet("--lame-duck-seconds", "30")
+def test_a_second_signal_ends_all_at_once(start):
+    fleet = start("--lame-duck-seconds", "30")
     pids = fleet.pids()
     fleet.child.send_signal(signal.SIGTERM)
     until(lambda: fleet.json("/healthz")["status"] == "draining")
@@ -177,13 +186,13 @@ def test_a_second_signal_ends_all_at_once():
     assert not any(map(is_alive, pids))
 
 
-def test_where_no_worker_can_be_started_again_the_supervisor_gives_up(tmp_path):
+def test_where_no_worker_can_be_started_again_the_supervisor_gives_up(start, tmp_path):
     """The model's file is gone when both workers die."""
     path = tmp_path / "model.json"
     path.write_bytes(
         FOUNDATION_FILE.read_bytes().replace(b'"name": "foundation"', b'"name": "other"')
     )
-    fleet = Fleet("--model-files", str(path))
+    fleet = start("--model-files", str(path))
     path.unlink()
 
     for pid in fleet.pids():
@@ -195,8 +204,8 @@ def test_where_no_worker_can_be_started_again_the_supervisor_gives_up(tmp_path):
     assert "giving up" in error
 
 
-def test_a_supervisor_that_is_killed_leaves_nothing_behind():
-    fleet = Fleet()
+def test_a_supervisor_that_is_killed_leaves_nothing_behind(start):
+    fleet = start()
     pids = fleet.pids()
 
     os.kill(fleet.child.pid, signal.SIGKILL)
