@@ -50,11 +50,14 @@ demo: .venv/demo.done  ## serve, predict on the bundled data and plot the answer
 assess: .venv/assess.done  ## assess the shipped data: may a model of it be started? writes out/assess/report.html
 	$(BIN)/sonoba assess service/demo_data/bikeshare.csv --group week --target log_bikers --in-order --out out/assess/report.html
 
+# Thousands of processes start in the tests: what is compiled is kept, whatever the environment says.
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
+
 test: .venv/dev.done  ## run every test; those that need torch only where it is present
 	$(BIN)/python -m pytest -q $(TOGETHER) -m "not image"
 
 test-fast: .venv/dev.done  ## run the tests that take less than two seconds each
-	$(BIN)/python -m pytest -q $(TOGETHER) -m "not slow"
+	$(BIN)/python -m pytest -q $(TOGETHER) -n 2 -m "not slow"
 
 check: .venv/dev.done .venv-proto/done  ## format, lint, strict types, stub drift, contract, architecture
 	$(BIN)/ruff format --check .

@@ -170,10 +170,12 @@ def body_lines(function: Function, source: str) -> int:
     return sum(bool(line.strip()) for line in lines)
 
 
+@pytest.mark.slow
 def test_every_folder_keeps_to_its_rules():
     assert list(breaches(ROOT)) == []
 
 
+@pytest.mark.slow
 def test_every_reason_of_a_refusal_has_a_status():
     reasons = {
         reason

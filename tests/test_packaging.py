@@ -126,6 +126,7 @@ def test_the_versions_agree():
     assert versions == {CLIENT["project"]["version"]}
 
 
+@pytest.mark.slow
 def test_no_committed_file_names_a_package_source_or_a_machine():
     assert list(found(ROOT)) == []
 
@@ -166,6 +167,7 @@ def test_every_declared_dependency_is_pinned():
     assert names - {distribution(pin) for pin in PINS} == {"sonoba", "sonoba-server"}
 
 
+@pytest.mark.slow
 def test_every_import_of_the_server_is_declared():
     extras = SERVER["project"]["optional-dependencies"]
     optional = ("demo", "judge", "otel", "pretrain", "stores")
@@ -197,6 +199,7 @@ def test_every_pattern_of_package_data_finds_a_file():
     assert [pattern for pattern in patterns if not any(ROOT.glob(pattern))] == []
 
 
+@pytest.mark.slow
 def test_the_server_starts_without_torch_and_what_only_the_command_line_needs(tmp_path):
     loaded = loaded_by("service.server, model.foundation, model.checkpoint", tmp_path)
 

@@ -69,6 +69,7 @@ def test_bounds_are_those_of_a_loop_that_draws_groups():
     assert found.high == pytest.approx(np.quantile(shares, 0.975))
 
 
+@pytest.mark.slow
 def test_bounds_hold_the_truth_where_groups_share_their_luck():
     rng = np.random.default_rng(6)
     repeats, groups, each, inside = 150, 40, 10, 0

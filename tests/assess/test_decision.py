@@ -394,6 +394,7 @@ def better_conditions(conditions: Conditions, gain: float) -> Conditions:
     return replace(conditions, changes=changes, quiet_alerts=conditions.quiet_alerts * (1 - gain))
 
 
+@pytest.mark.slow
 @given(found(), st.floats(0.0, 0.9), st.integers(0, 8), st.sampled_from(range(4)))
 @settings(max_examples=300, deadline=None)
 def test_better_numbers_never_make_the_choice_worse(steps, gain, groups, which):
@@ -431,6 +432,7 @@ def test_the_same_numbers_always_give_the_same_decision(steps):
     assert decided(*steps) == decided(offer, turned, conditions)
 
 
+@pytest.mark.slow
 @given(found())
 @settings(max_examples=100, deadline=None)
 def test_codes_are_those_declared_each_on_its_side(steps):

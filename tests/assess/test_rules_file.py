@@ -93,6 +93,7 @@ def test_what_was_not_measured_is_not_declared():
     assert read(text).actions_per_day_max == 0
 
 
+@pytest.mark.slow
 @given(
     name=st.from_regex(NAME, fullmatch=True),
     column=st.text(max_size=200),

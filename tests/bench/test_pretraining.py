@@ -15,6 +15,7 @@ from bench.pretraining import write_history
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_both_files_hold_the_same_rows_of_equal_groups(tmp_path):
     csv, parquet = write_history(tmp_path, 20_000)
     counts = duckdb.sql(f"SELECT count(*) AS n FROM '{parquet}' GROUP BY store").fetchall()

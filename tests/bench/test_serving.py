@@ -32,6 +32,7 @@ def test_the_echo_has_the_options_of_the_service():
     assert server_options(Settings()) == echo.OPTIONS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", ["h2load", "python"])
 def test_every_call_of_a_slice_is_counted_by_the_server(generator, tmp_path):
     lab = Lab(QUICK, tmp_path)
@@ -49,6 +50,7 @@ def test_every_call_of_a_slice_is_counted_by_the_server(generator, tmp_path):
     assert len((tmp_path / "log").read_text().splitlines()) == 20
 
 
+@pytest.mark.slow
 def test_a_refused_call_is_not_counted_as_answered(tmp_path):
     lab = Lab(QUICK, tmp_path)
     papers = prompts.write_papers(tmp_path)
@@ -58,6 +60,7 @@ def test_a_refused_call_is_not_counted_as_answered(tmp_path):
     assert (lab.sent, lab.ok) == (20, 0)
 
 
+@pytest.mark.slow
 def test_a_flood_counts_what_ended_in_its_time(tmp_path):
     lab = Lab(QUICK, tmp_path)
     if lab.load.name != "h2load":
@@ -75,6 +78,7 @@ def server_keeps_time(cpu_us):
     return 5 < cpu_us < 20_000
 
 
+@pytest.mark.slow
 def test_calls_that_get_lost_are_told_with_how_others_ended(tmp_path):
     lab = Lab(QUICK, tmp_path)
     lab.part = "floor"
@@ -119,6 +123,7 @@ def test_points_of_the_costs_vary_one_thing_each():
         assert usual.items() <= expected.items(), (model, point)
 
 
+@pytest.mark.slow
 def test_the_plot_of_costs_is_drawn_from_a_report(tmp_path):
     spread = {"median": 100.0, "low": 90.0, "high": 120.0}
     report = {

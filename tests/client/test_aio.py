@@ -167,6 +167,7 @@ def test_a_stream_that_ends_is_opened_again(run, reference, make_prompt, expecte
     assert reference.attempts["PredictStream"] >= 8
 
 
+@pytest.mark.slow
 def test_a_stream_that_answers_nothing_twice_is_unavailable(run, reference, make_prompt):
     reference.failures.extend([status("UNAVAILABLE", "leaving")] * 99)
 

@@ -244,6 +244,7 @@ def test_without_limits_every_prompt_that_needs_them_fails_in_place(client, refe
     assert [type(answer) for answer in answers] == [sonoba.NotFound] * 4
 
 
+@pytest.mark.slow
 def test_one_deadline_holds_for_all(client, reference, make_prompt):
     reference.seconds = 0.3
 

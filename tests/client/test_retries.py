@@ -44,6 +44,7 @@ def test_a_large_request_is_retried_too(client, reference, make_prompt):
     assert reference.attempts["Predict"] == 2
 
 
+@pytest.mark.slow
 def test_a_request_over_the_limit_is_not_sent(client, reference):
     examples = np.zeros((8_500_000, 1))  # 68 MB
 

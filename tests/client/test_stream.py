@@ -111,6 +111,7 @@ def test_calls_that_have_ended_leave_no_thread(client, reference, make_prompt):
     assert leftovers() == []
 
 
+@pytest.mark.slow
 def test_a_stream_that_answers_nothing_twice_is_unavailable(client, reference, make_prompt):
     reference.failures.extend([status("UNAVAILABLE", "leaving")] * 99)
 

@@ -61,6 +61,7 @@ def test_shellcheck_finds_a_name_that_falls_apart(tmp_path):
     assert "SC2086" in run("shellcheck", SHELLCHECK, script).stdout
 
 
+@pytest.mark.slow
 def test_yamllint_has_nothing_to_say_of_any_yaml():
     ran = run("yamllint", *YAMLLINT, *tracked("*.yaml", "*.yml"))
 

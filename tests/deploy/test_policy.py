@@ -21,6 +21,7 @@ def test_an_overlay_keeps_to_every_rule(overlay):
     assert list(breaches(documents(overlay.name))) == []
 
 
+@pytest.mark.slow
 def test_production_with_all_that_is_optional_keeps_to_every_rule():
     needs_kubectl()
     parts = [render.COMPONENTS / name for name in OPTIONAL]

@@ -105,6 +105,7 @@ def test_the_shipped_scalars_are_as_good_as_the_reference_on_the_same_prompts(sh
     assert ours <= reference + 0.01
 
 
+@pytest.mark.slow
 def test_the_reference_scalars_reproduce_the_published_table():
     for law, published in PUBLISHED.values():
         ratio, standard_error = error_ratio(REFERENCE, law)

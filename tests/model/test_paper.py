@@ -52,6 +52,7 @@ def test_the_published_example_is_reproduced():
     assert answer[0, 0] == pytest.approx(-0.736377025037, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_the_error_is_that_of_theorem_4_2():
     """E(ŷ-y_q)² = σ² + tr(ΣΓ⁻²Λ)/M + [‖a‖²_{Γ⁻²Λ³} + 2trΛ‖a‖²_{Γ⁻²Λ²} + (trΛ)²‖a‖²_{Γ⁻²Λ}]/N²."""
     rng = np.random.default_rng(3)
@@ -154,6 +155,7 @@ def test_a_summary_may_tell_of_more_examples_than_any_memory_holds(centred):
     assert np.isfinite(answer.predictions).all()
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_long_prompts_is_bounded():
     """Callers choose lengths: nothing as long as the prompt stays behind."""
     model, x = PaperModel(np.eye(1)), np.random.default_rng(0).normal(size=(30_064, 1))

@@ -166,6 +166,7 @@ def test_a_foreign_summary_goes_down_the_same_ladder():
     assert np.isfinite(answer.predictions).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("M", [2, 3, 9])
 @given(st.data())
 @settings(max_examples=60, deadline=None)

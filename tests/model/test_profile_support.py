@@ -49,6 +49,7 @@ def test_the_answer_is_the_one_without_anything_beside():
     assert (found.modes, found.solvers) == (plain.modes, plain.solvers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("M", [8, 16, 40])
 def test_intervals_cover_unseen_tasks_as_often_as_they_say(M):
     block, targets = asked(3, B=1500, M=M)

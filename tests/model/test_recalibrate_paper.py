@@ -28,6 +28,7 @@ def model(centred=False):
     return PaperModel(COVARIANCE, NOISE, TASK, centred)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("centred", [False, True])
 def test_weights_are_those_of_the_formula(centred):
     served, (block, _) = model(centred), prompts(1500, 20, 0)
@@ -43,6 +44,7 @@ def test_weights_are_those_of_the_formula(centred):
     assert made.weights(n) == pytest.approx(naive, abs=0.01 * np.abs(naive).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("centred", [False, True])
 def test_noise_and_tasks_are_found(centred):
     served = model(centred)

@@ -269,6 +269,7 @@ def promote_once(folder, etag, version, start, won):
         won.put("")
 
 
+@pytest.mark.slow
 def test_of_twenty_processes_that_promote_on_one_etag_exactly_one_wins(tmp_path):
     store = Store(tmp_path)
     store.save(a_draft(), ARRAYS)
@@ -466,6 +467,7 @@ def test_a_full_disk_is_a_sentence_and_room_mends_it(small_disk, act):
     ACTS[act](store)
 
 
+@pytest.mark.slow
 def test_a_lock_is_waited_for_and_freed_by_the_kernel(store):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(store.folder / "bikes")], stdout=subprocess.PIPE

@@ -53,6 +53,7 @@ def flipped():
     return covariance(correlation)
 
 
+@pytest.mark.slow
 def test_the_excess_of_one_layer_is_that_of_drawn_prompts():
     rng = np.random.default_rng(1)
     S, mean, M = covariance(), np.array([0.5, 0.0, -0.3, 0.0, 0.2]), 12

@@ -119,11 +119,13 @@ def test_a_layer_may_be_farther_from_ridge_than_layers_that_invert():
     build(altered(FOUND, ridge=FOUND.observed.loo / 2.9), "paper")
 
 
+@pytest.mark.slow
 def test_prompts_without_groups_need_none():
     assert reference().group_count == 0
     assert build(FOUND._replace(groups=np.arange(P) % 4), "paper").group_count == 4
 
 
+@pytest.mark.slow
 def test_uneven_prompts_are_judged_over_twice_as_many():
     found = altered(
         FOUND, predicted=FOUND.observed.predicted * np.where(np.arange(P) < 10, 5.0, 1.0)
@@ -132,6 +134,7 @@ def test_uneven_prompts_are_judged_over_twice_as_many():
     assert build(found, "paper").window_prompts == 200
 
 
+@pytest.mark.slow
 def test_short_prompts_whose_window_is_set_by_rows_get_twice_of_that():
     """100 prompts of 4 examples are no window, 500 are: twice as many are 1000."""
     base = quiet(((1200, 4),), seed=3)

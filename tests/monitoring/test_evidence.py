@@ -112,6 +112,7 @@ def named(part):
     return flat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_sum_is_that_of_a_loop_over_prompts_and_rows(name):
     known, block = known_of(name), block_of(name, 2, B)
@@ -146,6 +147,7 @@ def test_every_sum_is_that_of_a_loop_over_prompts_and_rows(name):
     np.testing.assert_allclose(part.others[:2], np.sum(ratios, axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["paper", "intercept"])
 def test_a_summary_says_what_its_rows_say_but_for_labels(name):
     known, block = known_of(name), block_of(name, 2, B)
@@ -169,6 +171,7 @@ def test_a_summary_says_what_its_rows_say_but_for_labels(name):
     assert not sums.spread.any()
 
 
+@pytest.mark.slow
 def test_packing_loses_nothing():
     part, _ = told(known_of("paper"), seen(MODELS["paper"], block_of("paper", 2, B)))
     numbers = packed(part)
@@ -180,6 +183,7 @@ def test_packing_loses_nothing():
         np.testing.assert_array_equal(named(again)[key], value, err_msg=key)
 
 
+@pytest.mark.slow
 def test_sums_of_other_sizes_do_not_add_up():
     paper, intercept = (
         told(known_of(name), seen(MODELS[name], block_of(name, 2, B)))[0]
@@ -189,6 +193,7 @@ def test_sums_of_other_sizes_do_not_add_up():
         paper.joined(intercept)
 
 
+@pytest.mark.slow
 def test_sums_of_two_lengths_have_none():
     part, _ = told(known_of("paper"), seen(MODELS["paper"], block_of("paper", 2, B)))
     other = replace(part, length=32.0)

@@ -214,6 +214,7 @@ def test_a_model_without_a_reference_is_warming_and_has_no_baselines():
     assert gate.labels == {**labels, "channel": "loo"}
 
 
+@pytest.mark.slow
 def test_its_first_reference_takes_the_place_of_warming():
     found = monitor(prompts(1, 100), reference=None, prompts_min=100)
     made = registry(found)
@@ -297,6 +298,7 @@ def test_the_sums_of_a_monitor_that_was_replaced_are_told_for_an_hour_and_nothin
     assert not swapped.collector._retired  # nor kept
 
 
+@pytest.mark.slow
 def test_a_model_has_two_references_at_most():
     monitors = [
         monitor(prompts(1, 20 * place), reference=other_reference(window))

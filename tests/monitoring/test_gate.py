@@ -72,6 +72,7 @@ def test_many_features_need_more_rows():
     assert window.levels()["loo"].prompt_count == 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(1,), (7, 1, 40), (300,), (2000,)], ids=str)
 def test_windows_are_those_of_a_list_that_keeps_everything(sizes):
     rng = np.random.default_rng(len(sizes))

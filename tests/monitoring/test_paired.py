@@ -24,6 +24,7 @@ def paired(served, candidate, normal=NORMAL):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("correlation", "spread"), [(0.7, 0.5), (0.7, 0.8), (0.0, 0.8), (0.7, 1.2)]
 )

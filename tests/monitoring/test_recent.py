@@ -84,6 +84,7 @@ def test_a_block_began_with_its_first_prompt():
     assert recent.state(0, 25.0).prompt_count == 50
 
 
+@pytest.mark.slow
 def test_each_nominal_length_fills_its_own_blocks():
     batches = mixed(1, 2)
     few = [batch.take(np.arange(24)) for batch in batches]

@@ -1,6 +1,7 @@
 """REGRET: R against h itself, A* against a search, lengths against fresh draws, known figures."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -40,11 +41,13 @@ def known_of(model, of, length=M):
     return build(Quiet(numbers, list(quiet.context.x), sums_of(made), NOISE_VARIANCE), "paper")
 
 
-KNOWN = known_of(MODEL, WORLD)
+@cache
+def known_to_all():
+    return known_of(MODEL, WORLD)
 
 
-def parts(*blocks, model=MODEL, known=KNOWN):
-    return evidence_of(model, blocks, known)
+def parts(*blocks, model=MODEL, known=None):
+    return evidence_of(model, blocks, known or known_to_all())
 
 
 def weights_at(length):

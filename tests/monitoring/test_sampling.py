@@ -129,6 +129,7 @@ def test_a_rush_that_goes_on_keeps_little_more_than_there_is_time_for():
     assert max(copied[1:]) < 180
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [51, 200, 1000, 3000])
 def test_after_a_rush_what_is_kept_is_as_fair(count):
     kept = np.zeros(10)

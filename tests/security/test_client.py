@@ -70,6 +70,7 @@ def test_who_may_not_call_learns_why_and_nothing_of_the_token(asking):
         assert nobody not in str(caught.value) and SHOP not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_another_authority_and_plaintext_get_no_answer(asking, tmp_path):
     other = Authority(tmp_path / "other").file
 

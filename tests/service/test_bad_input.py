@@ -339,6 +339,7 @@ def test_bytes_that_are_no_message_are_refused(served, method, wire):
     assert f"got {len(wire)} bytes that are none" in error.details()
 
 
+@pytest.mark.slow
 def test_a_message_over_the_limit_is_refused_and_the_server_lives_on(serving):
     small = serving(max_message_bytes=2**16)
 

@@ -39,7 +39,6 @@ pytestmark = pytest.mark.slow  # seconds, all together
 FOUNDATION = load(FOUNDATION_FILE).model
 SCHEMA = Schema(tuple(Column(name, "") for name in COLUMNS))
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-REFERENCE = watched.fitted(0).reference
 M = 40
 LAW = PaperModel(np.diag(profiles.SPREAD**2), noise_variance=12.0, task_variance=2.0)
 
@@ -129,7 +128,7 @@ def test_paired_sums_are_those_of_refits_without_each_row(serving, store, kind):
         load_stored(store.folder, NAME, version, FOUNDATION).model for version in (first, other)
     )
     made = model.estimator(block)
-    over = normal(REFERENCE, made, M)
+    over = normal(watched.fitted().reference, made, M)
     exact = np.minimum(by_rows(made) / over, CLIP)
     np.testing.assert_allclose(paired.served().mean, exact.mean(), rtol=1e-9)
     refits = np.minimum(mean_square(refitted(model, block)) / over, CLIP)
@@ -275,7 +274,7 @@ def test_where_the_candidate_would_hand_a_prompt_on_what_answers_is_judged():
     model = ProfileModel(elsewhere(), fallback=FOUNDATION)
     assert set(model.answer(block).modes) == {pb.MODE_FOUNDATION}
     found, counts = beside(model)
-    found.look(block, SERVED.estimator(block), REFERENCE)
+    found.look(block, SERVED.estimator(block), watched.fitted().reference)
 
     errors, is_answered = natural_errors(a_candidate(model), FOUNDATION, block)
     np.testing.assert_allclose(errors, natural(FOUNDATION.estimator(block)))
@@ -292,7 +291,7 @@ def test_a_prompt_that_the_candidate_would_refuse_is_left_out_and_counted():
     model = ProfileModel(elsewhere())  # without a fallback
     assert list(model.answer(block).modes) == [pb.MODE_PROFILE] * 7 + [0] * 5
     found, counts = beside(model)
-    found.look(block, SERVED.estimator(block), REFERENCE)
+    found.look(block, SERVED.estimator(block), watched.fitted().reference)
 
     assert (found.paired.prompt_count, counts["paired"], counts["left_out"]) == (7, 7, 5)
 
@@ -315,7 +314,7 @@ def test_where_the_mean_of_the_labels_answers_its_error_is_judged():
 def test_prompts_that_come_as_sums_have_nothing_to_pair():
     block = asked(20, 3, M)[0]
     found, counts = beside(FOUNDATION)
-    found.look(summarised(block), SERVED.estimator(summarised(block)), REFERENCE)
+    found.look(summarised(block), SERVED.estimator(summarised(block)), watched.fitted().reference)
 
     assert found.paired.prompt_count == 0
     assert not counts
@@ -338,7 +337,7 @@ class Slow(PaperModel):
 
 def watching(candidate):
     """Return a line with a candidate, and what watches it by hand."""
-    line = Line(SERVED, Monitor(NAME, "v", "profile", REFERENCE), Budget())
+    line = Line(SERVED, Monitor(NAME, "v", "profile", watched.fitted().reference), Budget())
     line.beside, counts = beside(candidate)
     served = Served.of(Artifact(NAME, "v", SCHEMA, NOON, SERVED), line)
     return line, Watching([served], Budget()), served, counts

@@ -350,6 +350,7 @@ def run_demo(address, out, prompts=8):
     return CliRunner().invoke(demo, arguments, env={"COLUMNS": "120"})
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_model_behind_the_server(tmp_path, address, hours):
     result = run_demo(address, tmp_path, prompts=30)
     found = json.loads((tmp_path / "results.json").read_text())
@@ -376,6 +377,7 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_is_told_in_its_own_words(monkeypatch, import_path, tmp_path):
     made = demo_profile.Pretrained(tmp_path / "store", None)
     monkeypatch.setattr(demo_profile, "pretrain", lambda *_: made)

@@ -101,6 +101,7 @@ def test_a_quick_run_passes_and_leaves_a_report_a_picture_and_the_numbers(tmp_pa
     assert {row["panel"] for row in rows} - drawn <= {"minibatch"}  # which needs torch
 
 
+@pytest.mark.slow
 def test_a_number_that_is_off_fails_the_command_and_is_named(planted, tmp_path):
     planted(RIGHT, WRONG)
     result = run("--out", tmp_path)
@@ -154,6 +155,7 @@ def test_without_torch_the_training_is_followed_by_its_equations(no_torch):
     assert minibatch(QUICK).verdict is Verdict.SKIPPED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [initial_scale, depth])
 def test_panels_that_need_no_torch_pass(measure):
     found = measure(QUICK)

@@ -183,6 +183,7 @@ def test_deletion_takes_all_of_a_tenant_at_once(clock):
     assert reservoir.delete(SHOP) == 0
 
 
+@pytest.mark.slow
 def test_however_busy_a_server_is_its_prompts_reach_back_minutes(clock):
     """Alone a tenant would reach back five; of two, each has half of the places."""
     reservoir = Reservoir(Bounds(BOTH, prompt_count=50, repeat_seconds=0.0), clock)
@@ -231,6 +232,7 @@ def test_what_is_too_old_goes(clock):
     assert len(reservoir) == 0
 
 
+@pytest.mark.slow
 def test_what_is_too_old_goes_without_anybody_looking():
     reservoir = Reservoir(Bounds(BOTH, age_seconds=0.5))
     reservoir.start()

@@ -226,6 +226,7 @@ def test_the_share_of_prompts_is_that_of_the_settings(prompt, share, most):
     assert (seen > 60) == (share > 0.0)
 
 
+@pytest.mark.slow
 def test_exact_solves_take_no_more_than_their_share_for_long(prompt, monkeypatch):
     monkeypatch.setattr(shadow_module, "BURST_SECONDS", 0.02)
     monkeypatch.setattr(shadow_module, "PROCESSOR_SHARE", 0.05)

@@ -218,6 +218,7 @@ def test_a_model_says_whether_it_can_be_judged(stub, name, state):
     assert stub.GetModel(pb.GetModelRequest(model=name)).model.state == state
 
 
+@pytest.mark.slow
 def test_a_model_without_a_reference_takes_its_first_prompts_for_one(serving, store):
     found = serving(store=store, monitor_baseline_prompts=50, monitor_window_prompts=20)
     block = asked(8, B=60)[0]
@@ -254,6 +255,7 @@ def test_a_damaged_reference_refuses_the_start_and_says_why(tmp_path, arrays, se
         Server(Settings(grpc_port=0, metrics_port=0, store=folder))
 
 
+@pytest.mark.slow
 def test_a_model_whose_errors_have_risen_is_harmed_and_is_healthy_again_later(store):
     """Labels of another task than the history's: leave-one-out is far above normal."""
     settings = Settings(

@@ -284,6 +284,7 @@ def test_without_fsspec_the_extra_is_named(tmp_path, monkeypatch):
     assert open_source(str(tmp_path), tmp_path).refresh().folder == tmp_path
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_copy_never_finds_less_than_a_whole_version(far, tmp_path):
     source = open_source(far.url, tmp_path / "cache")
     store, faults, seen, over = source.refresh(), [], set(), threading.Event()

@@ -40,11 +40,11 @@ class Versions:
         columns = Schema(tuple(Column(name, "") for name in COLUMNS))
         layers = layer_draft(NAME, FOUNDATION, columns, datetime(2026, 1, 2, tzinfo=UTC))
         self.names = [
-            self.store.save(*watched.drafted(found=watched.fitted(0))),
+            self.store.save(*watched.drafted(found=watched.fitted())),
             self.store.add(*watched.drafted(found=watched.fitted(1))),
             self.store.add(*layers),
         ]
-        references = [watched.fitted(0).reference.id, watched.fitted(1).reference.id, ""]
+        references = [watched.fitted().reference.id, watched.fitted(1).reference.id, ""]
         self.references = dict(zip(self.names, references, strict=True))
         self.block = asked(5, PROMPTS)[0]
         self.expected = {
