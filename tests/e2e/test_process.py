@@ -99,7 +99,7 @@ def _load(stub, codes, stop):
 @pytest.mark.slow
 def test_sigterm_turns_unhealthy_first_finishes_what_runs_and_exits_0(process):
     """Calls go on through the whole lame duck; none that was begun is lost."""
-    server = process("--lame-duck-seconds", "2")
+    server = process("--lame-duck-seconds", "4")  # a busy machine, too, is to look in that time
     channel = grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}")
     stub = predictor_pb2_grpc.PredictorStub(channel)
     health = health_pb2_grpc.HealthStub(channel)
