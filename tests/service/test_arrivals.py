@@ -126,12 +126,13 @@ def test_callers_who_leave_before_they_are_asked_end_nothing_else(port):
 
 
 def test_slow_requests_make_room_soon_while_others_wait_and_are_ended_no_sooner(port, monkeypatch):
-    monkeypatch.setattr(arrivals, "PATIENCE_SECONDS", 30.0)  # of a server where nobody waits
+    for module in (arrivals, bodies):  # of a server where nobody waits
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 30.0)
     one = port({"Echo": echo}, threads=2, max_pending=256)
     reader, at_once = one.port.bodies, 2 + AHEAD
     reader._slow_max = 4
     silent = [one.begin("Echo") for _ in range(3 * at_once)]
-    wait_for(lambda: reader.slow_count == 2 * at_once)  # for the last of them nobody waits
+    wait_for(lambda: reader.slow_count > at_once)  # how many at a look depends on the machine
 
     assert one.call("Echo")(b"x", timeout=10).result() == b"x"
     assert reader.slow_count > 2 * at_once
