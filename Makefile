@@ -6,7 +6,7 @@ SCHEMA ?= service
 BIN   := .venv/bin
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 BUF   := $(BIN)/buf
-TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
+TOGETHER := --dist loadfile --no-loadscope-reorder
 NEEDS := pyproject.toml client/pyproject.toml constraints.txt
 
 # A dead interpreter or a killed installation outdates every stamp; $(call setup,…) then starts over.
@@ -54,10 +54,10 @@ assess: .venv/assess.done  ## assess the shipped data: may a model of it be star
 test test-fast: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/dev.done  ## run every test; those that need torch only where it is present
-	$(BIN)/python -m pytest -q $(TOGETHER) -m "not image"
+	$(BIN)/python -m pytest -q -n 3 $(TOGETHER) -m "not image"
 
-test-fast: .venv/dev.done  ## run the tests that take less than two seconds each
-	$(BIN)/python -m pytest -q $(TOGETHER) -n 2 -m "not slow"
+test-fast: .venv/dev.done  ## run the tests that take less than half a second each
+	$(BIN)/python -m pytest -q -n 2 $(TOGETHER) -m "not slow"
 
 check: .venv/dev.done .venv-proto/done  ## format, lint, strict types, stub drift, contract, architecture
 	$(BIN)/ruff format --check .

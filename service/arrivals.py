@@ -21,7 +21,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from service.background import Repeating
-from service.bodies import LOOK_SECONDS, PATIENCE_SECONDS, PRESSED_SECONDS, SLOW_MAX, Bodies
+from service.bodies import (
+    LOOK_SECONDS,
+    PATIENCE_SECONDS,
+    PRESSED_SECONDS,
+    SLOW_MAX,
+    Bodies,
+    allowed_seconds,
+)
 from service.fair_pool import FairPool, Place, Task
 
 log = logging.getLogger("sonoba")
@@ -248,9 +255,8 @@ class Arrivals(Repeating):
                 if is_slow and self._open.pop(coming, self) is None:  # else it has come by now
                     self._slow[coming] = False
                     aside.append(coming)
-            too_many = len(self._slow) - self._slow_max
-            for number, (coming, is_ended) in enumerate(self._slow.items()):
-                allowed = PATIENCE_SECONDS if number < too_many else self._seconds
+            for place, (coming, is_ended) in enumerate(self._slow.items()):
+                allowed = allowed_seconds(place, len(self._slow), self._slow_max, self._seconds)
                 if not is_ended and coming.since < now - allowed:
                     self._slow[coming] = True
                     self.cancelled_count += 1

@@ -30,6 +30,11 @@ Reading: TypeAlias = tuple[float, grpc.ServicerContext, bool]
 """A request that is waited for: since when, of which call, and whether it may be large."""
 
 
+def allowed_seconds(place: int, slow_count: int, slow_max: int, request_seconds: float) -> float:
+    """Return how long a slow request may take, by its place; the oldest, of too many, least."""
+    return PATIENCE_SECONDS if place < slow_count - slow_max else request_seconds
+
+
 class Bodies(Repeating):
     """The requests that are being read; a thread of its own looks after them."""
 
@@ -84,10 +89,9 @@ class Bodies(Repeating):
             patience = PRESSED_SECONDS if self._pool.waiting_count else PATIENCE_SECONDS
             found = sorted(list(self._open.items()), key=lambda pair: pair[1][0])
             slow = [(key, one) for key, one in found if now - one[0] > patience]
-            too_many = len(slow) - self._slow_max
-            for number, (key, reading) in enumerate(slow):
+            for place, (key, reading) in enumerate(slow):
                 self._lend(key, reading)
-                allowed = PATIENCE_SECONDS if number < too_many else self._seconds
+                allowed = allowed_seconds(place, len(slow), self._slow_max, self._seconds)
                 if now - reading[0] > allowed:
                     self._cancel(key, reading)
 

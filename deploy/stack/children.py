@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy.stack import launch
-from deploy.stack.launch import STOP_SIGNALS
 from deploy.stack.problem import Problem
 from deploy.stack.programs import ROOT, Program
 
@@ -104,12 +103,12 @@ class Children:
 
 def block_signals() -> None:
     """Keep signals for `waited`."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, launch.STOP_SIGNALS)
 
 
 def waited(seconds: float) -> int | None:
     """Return the signal that comes within some seconds; None where none does."""
-    found = signal.sigtimedwait(STOP_SIGNALS, seconds)
+    found = signal.sigtimedwait(launch.STOP_SIGNALS, seconds)
     return None if found is None else found.si_signo
 
 
