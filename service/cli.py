@@ -20,7 +20,7 @@ from service.announced import (
 from service.caller import caller
 from service.command_group import LazyGroup
 from service.logs import configure
-from service.pinning import core_of, keep_to
+from service.roaming import settle
 from service.settings import PREFIX, Settings, SettingsError
 from service.worker_line import Failed, Started, end_with_supervisor, line_of
 
@@ -83,6 +83,7 @@ def serve(**flags: str | None) -> None:
     form = configure(settings.log_format, settings.log_level, own)
     if settings.workers > 1:
         raise SystemExit(_supervise(settings, environ, form))
+    settle(settings.pin, 0, 1)
     server = _started(settings)
     admin = f"{settings.admin_host}:{server.admin_port}" if server.admin_port else ""
     ports = server.grpc_port, server.metrics_port
@@ -100,7 +101,7 @@ def worker(number: int) -> None:
     _prepare()
     settings = _settings(os.environ)
     configure(settings.log_format, settings.log_level, str(number))
-    keep_to(core_of(settings.pin, number, settings.workers))
+    settle(settings.pin, number, settings.workers)
     end_with_supervisor(settings.lame_duck_seconds + settings.drain_seconds)
     try:
         server = _started(settings)

@@ -1,7 +1,6 @@
-"""Which core a worker keeps to: threads that hop between cores cost a server a third of its time.
+"""Which core a worker keeps to for good: on a machine of its own, worker i of N to the i-th.
 
-On a machine of its own, worker i of N stays on the i-th core it may use. Where other processes
-need the same cores, or a quota counts the time, the kernel places threads better than we can.
+Where other processes need the same cores it keeps to one at a time instead (service/roaming.py).
 """
 
 import os

@@ -39,7 +39,7 @@ class Settings(BaseModel):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Server processes that share the port; with several, `metrics_port` is the supervisor's."""
     pin: Literal["auto", "on", "off"] = "auto"
-    """Whether a worker keeps to one core; auto: where workers fill a machine of their own."""
+    """Whether a process keeps to one core; auto: to one at a time that others need least."""
     default_model: str = "foundation"
     """Model that answers when a request names none."""
     model_files: tuple[Path, ...] = ()

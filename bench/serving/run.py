@@ -26,6 +26,7 @@ from bench.serving import (
     protocols,
     scaling,
     start,
+    together,
     watching,
 )
 from bench.serving.lab import QUICK, Lab, Plan
@@ -46,6 +47,7 @@ PARTS: tuple[Measurable, ...] = (
     scaling.PART,
     prompt_costs.PART,
     kinds.PART,
+    together.PART,
     latency.PART,
     memory.PART,
     start.PART,

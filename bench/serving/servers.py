@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 HANDLED = re.compile(r"^grpc_server_handled_total\{(.*)\} (\S+)$", re.MULTILINE)
 PROMPTS = re.compile('grpc_method="(Predict|ModelInfer)')
 START_SECONDS = 60.0
+SETTLING_SECONDS_MAX = 10.0
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 CODE = re.compile('grpc_code="(\\w+)"')
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
@@ -196,6 +197,14 @@ class Service(Server):
     def port(self) -> int:
         """The port of its calls."""
         return self._ports[0]
+
+    def settle(self) -> None:
+        """Wait until it keeps to one core, as it does by itself (service/roaming.py)."""
+        deadline = time.monotonic() + SETTLING_SECONDS_MAX
+        while len(os.sched_getaffinity(self.pid)) > 1:  # of its first thread
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"expected one core in {SETTLING_SECONDS_MAX:g} s, got several")
+            time.sleep(0.1)
 
     @property
     def is_encrypted(self) -> bool:
