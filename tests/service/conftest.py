@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from model.store import Store
+from service import arrivals, bodies
 from service.server import Server
 from service.settings import Settings
 from sonoba.v1 import predictor_pb2_grpc
@@ -49,6 +50,14 @@ def port():
     yield start
     for one in opened:
         one.close()
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Call no request slow: on a busy machine some are, and count no more as pending."""
+    for module in (arrivals, bodies):
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 30.0)
+        monkeypatch.setattr(module, "PRESSED_SECONDS", 30.0)
 
 
 @pytest.fixture

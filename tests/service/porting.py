@@ -35,6 +35,8 @@ class Port:
         self.port.bodies.start()
         self.port.grpc.start()
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.number}")
+        ready = grpc.channel_ready_future(self.channel)
+        ready.result(20)  # calls that wait for a connection are sent in any order
 
     @property
     def pool(self):

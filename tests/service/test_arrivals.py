@@ -62,6 +62,7 @@ def test_every_call_gets_its_own_answer_whatever_waits(port):
     assert one.tallies["Echo"].labels[2] == "Echo"
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_of_calls_that_wait_few_requests_are_in_memory(port, monkeypatch):
     begun, opened = [], threading.Event()
     begin = arrivals._Coming.begin
@@ -83,6 +84,7 @@ def test_of_calls_that_wait_few_requests_are_in_memory(port, monkeypatch):
     assert len(begun) == 40
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("is_first", [True, False], ids=["asked early", "asked late"])
 def test_a_call_without_a_request_is_told_so(port, is_first):
     opened = threading.Event()
@@ -104,6 +106,7 @@ def test_a_call_without_a_request_is_told_so(port, is_first):
     assert all(other.result() == b"x" for other in before)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_callers_who_leave_before_they_are_asked_end_nothing_else(port):
     opened = threading.Event()
 

@@ -46,6 +46,7 @@ def code_of(future):
     return "OK" if error is None else error.code().name
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_grpcio_lets_the_valve_stand_before_its_core(port):
     gate = Gate()
     one = port({"Gate": gate}, threads=1, max_pending=8)
@@ -77,6 +78,7 @@ def test_no_more_calls_wait_than_there_is_room_for_and_the_rest_ends_at_once(por
     assert one.port.front.valve.refusing_seconds() > 0
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_without_a_valve_a_refusal_says_why_and_when_to_come_again(port, monkeypatch):
     monkeypatch.setattr(Valve, "attach", lambda self, server: False)
     gate = Gate()
@@ -97,6 +99,7 @@ def test_without_a_valve_a_refusal_says_why_and_when_to_come_again(port, monkeyp
     assert one.tallies["Gate"].handled[grpc.StatusCode.RESOURCE_EXHAUSTED] == 8
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_call_whose_deadline_has_passed_is_never_computed_and_counted(port):
     gate = Gate()
     one = port({"Gate": gate}, threads=1, max_pending=64)
