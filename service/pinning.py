@@ -36,10 +36,9 @@ def core_of(
     return None
 
 
-def keep_to(core: int | None) -> None:
-    """Keep this thread, and all that it starts, to a core; None leaves it where it is."""
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+def keep_to(core: int) -> None:
+    """Keep this thread, and all that it starts, to a core."""
+    os.sched_setaffinity(0, {core})
 
 
 def available_cores() -> frozenset[int]:

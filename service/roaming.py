@@ -90,8 +90,9 @@ def others(before: Look, now: Look, own: int | None, cores: Iterable[int]) -> di
 def settle(pin: str, number: int, workers: int) -> None:
     """Keep worker `number` of some to its core, or (auto) to one at a time, or leave it free."""
     core = core_of(pin, number, workers)
-    keep_to(core)
-    if core is None and pin == "auto" and len(available_cores()) > 1:
+    if core is not None:
+        keep_to(core)
+    elif pin == "auto" and len(available_cores()) > 1:
         roaming = Roaming(available_cores, seen, place, random.Random())
         Repeating(roaming.look, LOOK_SECONDS, "cores", is_first_at_once=True).start()
 

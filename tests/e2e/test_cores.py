@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sonoba.v1 import predictor_pb2_grpc
+from tests.e2e.workers import until
 from tests.service.asking import asking
 
 EVERYWHERE = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
@@ -21,7 +22,6 @@ pytestmark = [
 
 X = np.random.default_rng(0).normal(size=(16, 5))
 REQUEST = asking(X, X.sum(1), X[:1])
-SETTLED_SECONDS = 20.0
 
 
 def threads(server):
@@ -32,15 +32,6 @@ def threads(server):
             found.append(
                 ((task / "comm").read_text().strip(), os.sched_getaffinity(int(task.name)))
             )
-    return found
-
-
-def seen_in_time(server, is_so):
-    """Return the threads once something is so of them; a thread just born is placed in a second."""
-    deadline = time.monotonic() + SETTLED_SECONDS
-    while not is_so(found := threads(server)):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
     return found
 
 
@@ -56,18 +47,18 @@ def answer(server):
 def test_a_server_keeps_to_one_core_and_leaves_grpcs_threads_free(process):
     server = process()
 
-    def is_settled(found):
+    def settled():
+        found = threads(server)
         ours = [where for name, where in found if not is_grpcs(name)]
         free = [where for name, where in found if is_grpcs(name)]
         core = os.sched_getaffinity(server.child.pid)  # of the first thread
         together = [where for where in ours if where == core]
-        return (
-            len(core) == 1 and len(together) == len(ours) - 1 and free == [EVERYWHERE] * len(free)
-        )
+        is_so = len(core) == 1 and len(together) == len(ours) - 1  # one looks at all cores
+        return found if is_so and free == [EVERYWHERE] * len(free) else None
 
-    seen_in_time(server, is_settled)
+    until(settled)
     answer(server)
-    found = seen_in_time(server, is_settled)
+    found = until(settled)  # a thread just born is placed at the next look
 
     assert len(found) > 12
     assert any(is_grpcs(name) for name, _ in found)

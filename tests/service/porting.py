@@ -1,6 +1,7 @@
 """A port of predictions around handlers of a test's own: real gRPC, no model."""
 
 import threading
+import time
 
 import grpc
 
@@ -79,3 +80,11 @@ def refusal_of(error):
     """Return the reason and the seconds to wait of a failed call, as a caller reads them."""
     details = read(error.trailing_metadata())
     return details.reason, details.retry_after
+
+
+def wait_for(claim, seconds=10):
+    """Wait until a claim is true, for so long at most."""
+    ends = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < ends, f"expected it within {seconds} seconds"
+        time.sleep(0.005)

@@ -9,16 +9,9 @@ import pytest
 from service import arrivals, bodies
 from service.arrivals import AHEAD, Arrivals, Known
 from service.bodies import Bodies
-from tests.service.porting import SERVICE
+from tests.service.porting import SERVICE, wait_for
 
 pytestmark = pytest.mark.slow  # 6 seconds, all together
-
-
-def wait_for(claim, seconds=10):
-    ends = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < ends, f"expected it within {seconds} seconds"
-        time.sleep(0.005)
 
 
 def echo(wire, call):

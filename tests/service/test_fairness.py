@@ -8,8 +8,8 @@ import pytest
 
 from service.fair_pool import FairPool
 from service.room import LOOKS_ALONE, LOOKS_AMONG_SEVERAL, Room
-from tests.service.porting import Port
-from tests.service.test_front import code_of, wait_for
+from tests.service.porting import Port, wait_for
+from tests.service.test_front import code_of
 
 pytestmark = pytest.mark.slow  # 6 seconds, all together
 

@@ -8,7 +8,7 @@ import pytest
 
 from service import front
 from service.valve import Valve
-from tests.service.porting import refusal_of
+from tests.service.porting import refusal_of, wait_for
 
 pytestmark = pytest.mark.slow  # 5 seconds, all together
 
@@ -32,13 +32,6 @@ class Gate:
 
 def echo(wire, call):
     return wire
-
-
-def wait_for(claim, seconds=10):
-    ends = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < ends, f"expected it within {seconds} seconds"
-        time.sleep(0.005)
 
 
 def code_of(future):

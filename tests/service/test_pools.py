@@ -2,11 +2,11 @@
 
 import logging
 import threading
-import time
 
 import pytest
 
 from service.fair_pool import FairPool
+from tests.service.porting import wait_for
 
 
 @pytest.fixture
@@ -14,13 +14,6 @@ def pool():
     one = FairPool(4, "test-pool")
     yield one
     one.shutdown()
-
-
-def wait_for(claim):
-    ends = time.monotonic() + 10
-    while not claim():
-        assert time.monotonic() < ends, "expected it within ten seconds"
-        time.sleep(0.001)
 
 
 def test_every_call_runs_once_and_nobody_is_told_of_its_end(pool):
