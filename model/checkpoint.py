@@ -6,21 +6,23 @@ made for.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
+import msgspec
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from msgspec import Meta
 
 from model.answer import Answer, Mode
 from model.calibration import Calibration
+from model.document import Document, read
 from model.foundation import FoundationModel
 from model.layer_draft import check_steps, stored_layer
 from model.layer_manifest import LayerManifest
+from model.manifest import NAME
 from model.packing import Leaf, below, unpack
 from model.paper import PaperModel
 from model.paper_weights import check_moment
@@ -36,8 +38,7 @@ from model.version_folder import Stored, StoreError
 FOUNDATION_FILE = Path(__file__).with_name("foundation.json")
 LARGEST_FILE_BYTES = 16 * 2**20
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Meta(gt=0)]
 
 
 class Model(Protocol):
@@ -89,23 +90,20 @@ class ArtifactError(Exception):
     """A model file that cannot be served, and why."""
 
 
-class _ColumnEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    name: Annotated[str, Field(min_length=1, max_length=256)]
-    unit: Annotated[str, Field(max_length=256)] = ""
+class _ColumnEntry(Document, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    unit: Annotated[str, Meta(max_length=256)] = ""
     description: str = ""
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    provenance: dict[str, Any] = {}
+class _Entry(Document, kw_only=True, tag_field="kind"):
+    name: Annotated[str, Meta(pattern=NAME)]
+    provenance: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class _FoundationEntry(_Entry):
-    kind: Literal["foundation"]
-    steps: Annotated[list[tuple[Finite, Finite]], Field(min_length=1, max_length=64)]
-    lambda_grid: Annotated[list[Positive], Field(min_length=1, max_length=64)]
+class _FoundationEntry(_Entry, kw_only=True, tag="foundation"):
+    steps: Annotated[list[tuple[float, float]], Meta(min_length=1, max_length=64)]
+    lambda_grid: Annotated[list[Positive], Meta(min_length=1, max_length=64)]
     correction_bound: Positive
 
     def build(self) -> tuple[Model, Schema]:
@@ -115,13 +113,12 @@ class _FoundationEntry(_Entry):
         return FoundationModel(steps, grid, self.correction_bound), Schema()
 
 
-class _PaperEntry(_Entry):
-    kind: Literal["paper"]
-    covariance: Annotated[list[list[Finite]], Field(min_length=1, max_length=1024)]
-    noise_variance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+class _PaperEntry(_Entry, kw_only=True, tag="paper"):
+    covariance: Annotated[list[list[float]], Meta(min_length=1, max_length=1024)]
+    noise_variance: Annotated[float, Meta(ge=0)] = 0.0
     task_variance: Positive = 1.0
     centred: bool = True
-    columns: list[_ColumnEntry] = []
+    columns: list[_ColumnEntry] = msgspec.field(default_factory=list)
     label_unit: str = ""
 
     def build(self) -> tuple[Model, Schema]:
@@ -137,11 +134,6 @@ class _PaperEntry(_Entry):
         return model, Schema(columns, self.label_unit)
 
 
-_ENTRY: TypeAdapter[_FoundationEntry | _PaperEntry] = TypeAdapter(
-    Annotated[_FoundationEntry | _PaperEntry, Field(discriminator="kind")]
-)
-
-
 def load(path: Path) -> Artifact:
     """Return the model of a file; raise `ArtifactError` with its name and the first fault."""
     try:
@@ -149,12 +141,8 @@ def load(path: Path) -> Artifact:
         if size > LARGEST_FILE_BYTES:
             raise ValueError(f"expected at most {LARGEST_FILE_BYTES} bytes, got {size}")
         raw = path.read_bytes()
-        entry = _ENTRY.validate_python(json.loads(raw))
+        entry: _FoundationEntry | _PaperEntry = read(_FoundationEntry | _PaperEntry, raw)
         model, schema = entry.build()
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"][1:])
-        raise ArtifactError(f"{path.name}: {place}: {first['msg']}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ArtifactError(f"{path.name}: {reason}") from None

@@ -8,37 +8,34 @@ needs, so that rows are encoded alike in pretraining and later (docs/pretrain.md
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
+from model.document import Document
 from model.schema import Column
 
 Array = NDArray[np.float64]
 Value: TypeAlias = str | float | bool | date | None
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Cycle = Literal["day", "week", "year"]
 
 CYCLE_DAYS: dict[Cycle, float] = {"day": 1.0, "week": 7.0, "year": 365.2425}
 CYCLE_EPOCH = datetime(2000, 1, 3)  # a Monday at midnight: where every cycle starts
 
 
-class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Number(_Declared):
+class Number(Document, kw_only=True, tag_field="kind", tag="number"):
     """A column of numbers; booleans count as 0 and 1.
 
     >>> Number(name="temp").encode([12, "7.5", None]).tolist()
     [[12.0], [7.5], [nan]]
     """
 
-    kind: Literal["number"] = "number"
+    kind: ClassVar[Literal["number"]] = "number"
     name: Name
-    unit: Annotated[str, Field(max_length=200)] = ""
+    unit: Annotated[str, Meta(max_length=200)] = ""
 
     def columns(self) -> tuple[Column, ...]:
         """Return the features this column becomes."""
@@ -49,16 +46,16 @@ class Number(_Declared):
         return np.array([[_number(value)] for value in values], np.float64)  # (n, 1)
 
 
-class Category(_Declared):
+class Category(Document, kw_only=True, tag_field="kind", tag="category"):
     """A column of texts; `base` is the level that all zeros mean, None for any other or none.
 
     >>> Category(name="city", levels=("Oslo", "Rome"), base=None).encode(["Rome", "Bonn"]).tolist()
     [[0.0, 1.0], [0.0, 0.0]]
     """
 
-    kind: Literal["category"] = "category"
+    kind: ClassVar[Literal["category"]] = "category"
     name: Name
-    levels: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(min_length=1)]
+    levels: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(min_length=1)]
     base: str | None = None
 
     def columns(self) -> tuple[Column, ...]:
@@ -77,14 +74,14 @@ class Category(_Declared):
         )  # (n, k)
 
 
-class Date(_Declared):
+class Date(Document, kw_only=True, tag_field="kind", tag="date"):
     """A column of dates or times: days since `origin`, and a sine and cosine for every cycle.
 
     >>> Date(name="day", origin=date(2024, 1, 1), cycles=("week",)).encode(["2024-01-08"]).tolist()
     [[7.0, 0.0, 1.0]]
     """
 
-    kind: Literal["date"] = "date"
+    kind: ClassVar[Literal["date"]] = "date"
     name: Name
     origin: date
     cycles: tuple[Cycle, ...] = ()
@@ -117,17 +114,15 @@ class Date(_Declared):
         return row
 
 
-Source: TypeAlias = Annotated[Number | Category | Date, Field(discriminator="kind")]
+Source: TypeAlias = Number | Category | Date
 
 
-def columns(sources: Sequence[Number | Category | Date]) -> tuple[Column, ...]:
+def columns(sources: Sequence[Source]) -> tuple[Column, ...]:
     """Return the features of all columns, in order."""
     return tuple(column for source in sources for column in source.columns())
 
 
-def encode(
-    sources: Sequence[Number | Category | Date], rows: Mapping[str, Sequence[Value]]
-) -> Array:
+def encode(sources: Sequence[Source], rows: Mapping[str, Sequence[Value]]) -> Array:
     """Return the features (n, d) of rows given by column; NaN where a number is missing."""
     return np.hstack([source.encode(rows[source.name]) for source in sources])  # (n, d)
 

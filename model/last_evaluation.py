@@ -5,21 +5,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta
 
-Text = Annotated[str, Field(max_length=2000)]
+from model.document import Document
+
+Text = Annotated[str, Meta(max_length=2000)]
 
 
-class LastEvaluation(BaseModel):
+class LastEvaluation(Document, kw_only=True):
     """One re-evaluation in a few words."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    evaluation_id: Annotated[str, Field(min_length=1, max_length=64)]
-    time_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    evaluation_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    time_seconds: Annotated[float, Meta(ge=0)]
     """When it ended, Unix time."""
-    verdict: Annotated[str, Field(max_length=64)]
-    reason: Annotated[str, Field(max_length=64)]
-    action: Annotated[str, Field(max_length=64)]
+    verdict: Annotated[str, Meta(max_length=64)]
+    reason: Annotated[str, Meta(max_length=64)]
+    action: Annotated[str, Meta(max_length=64)]
     sentence: dict[Literal["en", "ja"], Text]
     """What it means, for a reader who is no engineer."""
-    report_url: Annotated[str, Field(max_length=2000)] = ""
+    report_url: Annotated[str, Meta(max_length=2000)] = ""

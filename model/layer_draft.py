@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.foundation import FoundationModel
-from model.layer_manifest import LayerColumn, LayerDraft, LayerManifest
+from model.layer_manifest import LayerColumn, LayerDraft, LayerKind, LayerManifest
 from model.layers import certificate
 from model.manifest import FeatureSchema, Origin, Reference
 from model.packing import Leaf, below, pack, unpack
@@ -68,18 +68,20 @@ def layer_draft(
     columns = tuple(
         LayerColumn(name=c.name, unit=c.unit, description=c.description) for c in schema.columns
     )
-    kept, kind = _weights(model), model.mode.name.lower()
-    draft = LayerDraft.model_validate(
-        {
-            **{"kind": kind, "name": name, "created": created, "columns": columns},
-            "label_unit": schema.label_unit,
-            "feature_count": model.feature_count or len(columns),
-            "feature_schema": feature_schema,
-            "reference": _reference(origin, reference_id),
-            **{"source": source, "origin": origin},
-        }
+    kind: LayerKind = "foundation" if isinstance(model, FoundationModel) else "paper"
+    draft = LayerDraft(
+        kind=kind,
+        name=name,
+        created=created,
+        columns=columns,
+        label_unit=schema.label_unit,
+        feature_count=model.feature_count or len(columns),
+        feature_schema=feature_schema,
+        reference=_reference(origin, reference_id),
+        source=source,
+        origin=origin,
     )
-    arrays = {f"{kind}.{path}": leaf for path, leaf in kept.items()}
+    arrays = {f"{kind}.{path}": leaf for path, leaf in _weights(model).items()}
     return Layer(draft, arrays | {f"monitoring.{n}": leaf for n, leaf in (reference or {}).items()})
 
 

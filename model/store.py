@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from model.document import DocumentError, text_of
+from model.document import read as read_document
 from model.last_evaluation import LastEvaluation
 from model.layer_manifest import AnyDraft
 from model.store_pointer import CURRENT, Conflict, Pointer, is_version, locked, read, replace
@@ -131,15 +131,15 @@ class Store:
     def tell(self, name: str, last: LastEvaluation) -> None:
         """Keep what the last re-evaluation of a model concluded."""
         with self._changing(name) as folder:
-            replace(folder / TOLD, last.model_dump_json(indent=2).encode())
+            replace(folder / TOLD, text_of(last).encode())
 
     def told(self, name: str) -> LastEvaluation | None:
         """Return what the last re-evaluation concluded; None before the first."""
         try:
-            return LastEvaluation.model_validate_json((self._model(name) / TOLD).read_bytes())
+            return read_document(LastEvaluation, (self._model(name) / TOLD).read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError):
+        except (OSError, DocumentError):
             raise StoreError(f"{name}: {TOLD}: expected the last evaluation") from None
 
     def prune(self, name: str, keep_count: int) -> list[str]:

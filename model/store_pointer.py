@@ -15,28 +15,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta
 
+from model.document import Document, bytes_of
+from model.document import read as read_document
 from model.version_folder import StoreError, sync_folder, write_through
 
 CURRENT, LOCK = "current", ".lock"
-VERSION = r"^[0-9a-f]{12}$"
-Named = Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")]
+VERSION = r"^[0-9a-f]{12}\Z"
+Named = Annotated[str, Meta(pattern=r"^([0-9a-f]{12})?\Z")]
 
 
 class Conflict(StoreError):
     """The pointer is not the one its change was decided on."""
 
 
-class Pointer(BaseModel):
+class Pointer(Document, kw_only=True):
     """The content of `current`; what is empty is none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    version: Annotated[str, Field(pattern=VERSION)]
+    version: Annotated[str, Meta(pattern=VERSION)]
     previous: Named = ""
     candidate: Named = ""
     """Loaded by servers to answer beside `version`, never in its place."""
-    serial: Annotated[int, Field(ge=0)] = 0
+    serial: Annotated[int, Meta(ge=0)] = 0
     """Grows by 1 with every change."""
 
     @property
@@ -47,7 +48,7 @@ class Pointer(BaseModel):
     @property
     def content(self) -> bytes:
         """The bytes of the file."""
-        return self.model_dump_json().encode()
+        return bytes_of(self)
 
     @property
     def versions(self) -> list[str]:
@@ -84,7 +85,7 @@ def is_version(text: str) -> bool:
 def read(path: Path) -> Pointer | None:
     """Return the pointer in a file, None where there is none; ValueError of a damaged one."""
     try:
-        return Pointer.model_validate_json(path.read_bytes())
+        return read_document(Pointer, path.read_bytes())
     except FileNotFoundError:
         return None
 

@@ -19,8 +19,9 @@ from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
+from model.document import DocumentError, fields_of, read
+from model.document import text_of as text_of_document
 from model.layer_manifest import AnyDraft, AnyManifest, LayerDraft, LayerKind, LayerManifest
 from model.manifest import FORMAT, Array, Manifest, Weights
 
@@ -70,17 +71,20 @@ def write_version(versions: Path, draft: AnyDraft, arrays: Mapping[str, Leaf]) -
 
 
 def _content(draft: AnyDraft, weights: bytes, arrays: Mapping[str, Leaf]) -> bytes:
-    """Return the manifest's bytes."""
+    """Return the manifest's bytes; refuse one that could not be read again."""
     told = {name: Array(shape=leaf.shape, dtype=leaf.dtype.str) for name, leaf in arrays.items()}
     digest = hashlib.sha256(weights).hexdigest()
     kept = Weights(bytes=len(weights), sha256=digest, arrays=told)
     kind = LayerManifest if isinstance(draft, LayerDraft) else Manifest
-    return text_of(kind(**dict(draft), weights=kept)).encode()
+    try:
+        return text_of(kind(**fields_of(draft), weights=kept)).encode()
+    except DocumentError as error:
+        raise StoreError(f"{draft.name}: {MANIFEST}: {error}") from None
 
 
 def text_of(manifest: AnyManifest) -> str:
     """Return a manifest's JSON; without an origin there is no trace of one, as ever before."""
-    return manifest.model_dump_json(indent=2, exclude=None if manifest.origin else {"origin"})
+    return text_of_document(manifest, without="" if manifest.origin else "origin")
 
 
 def is_intact(folder: Path) -> bool:
@@ -183,11 +187,9 @@ def _manifest(raw: bytes, place: str) -> AnyManifest:
             wanted = f"expected format {FORMAT}, got {given!r:.20}: another release wrote it"
             raise StoreError(f"{place}: {MANIFEST}: {wanted}")
         is_layer = content.get("kind") in get_args(LayerKind)
-        return (LayerManifest if is_layer else Manifest).model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or MANIFEST
-        raise StoreError(f"{place}: {field}: {first['msg']}") from None
+        return read(LayerManifest, raw) if is_layer else read(Manifest, raw)
+    except DocumentError as error:
+        raise StoreError(f"{place}: {MANIFEST}: {error}") from None
     except ValueError:
         raise StoreError(f"{place}: {MANIFEST}: expected JSON") from None
 

@@ -31,6 +31,7 @@ FLOORS = {
     "grpcio-status": "1.85",
     "protobuf": "7.34",
     "googleapis-common-protos": "1.70",
+    "msgspec": "0.20",
     "numpy": "2",
     "prometheus-client": "0.26",
     "pydantic": "2.7",

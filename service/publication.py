@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
+from model.document import DocumentError, changed, read
 from model.store_pointer import CURRENT, Pointer
 from service.flat_store import FlatVersion, key_of, models_of
 from service.slots import Files, Full, Slots
@@ -48,8 +47,8 @@ def pointers_of(index: Files) -> dict[str, Pointer]:
     found = {}
     for model in models_of(index):
         try:
-            found[model] = Pointer.model_validate_json(index[_key(model)])
-        except ValidationError:
+            found[model] = read(Pointer, index[_key(model)])
+        except DocumentError:
             continue
     return found
 
@@ -102,7 +101,7 @@ def _reached(
 def _only(pointer: Pointer, versions: set[str]) -> Pointer:
     """Return a pointer whose other roles name nothing but some versions."""
     gone = [role for role in ROLES[1:] if getattr(pointer, role) not in versions]
-    return pointer.model_copy(update=dict.fromkeys(gone, "")) if gone else pointer
+    return changed(pointer, **dict.fromkeys(gone, "")) if gone else pointer
 
 
 def _named(pointers: Mapping[str, Pointer]) -> Iterator[FlatVersion]:

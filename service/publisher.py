@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from model.document import bytes_of
 from model.store import TOLD, VERSIONS, Store
 from model.store_pointer import CURRENT, Pointer
 from model.version_folder import MANIFEST, WEIGHTS, StoreError
@@ -132,7 +133,7 @@ class Publisher:
                 faults.append(Fault("damaged", str(error)))
         try:
             if (told := self._store.told(model)) is not None:
-                wanted.rest[key_of(f"{model}/{TOLD}")] = told.model_dump_json().encode()
+                wanted.rest[key_of(f"{model}/{TOLD}")] = bytes_of(told)
         except StoreError as error:
             faults.append(Fault("damaged", str(error)))
         return faults

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import numpy as np
 
+from model.document import changed
 from model.manifest import Draft, Feature, FeatureSchema, Length, Manifest, Origin
 from model.profile_parameters import ProfileParameters
 from monitoring.covariates import Normal
@@ -23,7 +24,7 @@ def recalibrated_draft(
 
     normal is the law of the window's covariates.
     """
-    known = {name: getattr(manifest, name) for name in Draft.model_fields}
+    known = {name: getattr(manifest, name) for name in Draft.__struct_fields__}
     sentence = (
         f"recalibrated on sums of {origin.prompt_count} prompts; the errors on held-out groups are "
         f"those of version {origin.parent}, which it was made from"
@@ -34,14 +35,10 @@ def recalibrated_draft(
         "feature_schema": _schema(manifest.feature_schema, normal),
         "coordinates": ", ".join(bucket.coordinates for bucket in new.buckets),
         "lengths": tuple(_length(one, new) for one in manifest.lengths),
-        "reference": manifest.reference.model_copy(
-            update={
-                "row_count": origin.row_count,
-                "arrays": (),
-                "monitoring": reference_id,
-            }
+        "reference": changed(
+            manifest.reference, row_count=origin.row_count, arrays=(), monitoring=reference_id
         ),
-        "metrics": manifest.metrics.model_copy(update={"sentence": sentence}),
+        "metrics": changed(manifest.metrics, sentence=sentence),
     }
     return Draft(**(known | told))
 
@@ -64,7 +61,7 @@ def _length(known: Length, new: ProfileParameters) -> Length:
 def _schema(known: FeatureSchema, normal: Normal) -> FeatureSchema:
     """Return the features with the means of the window; ranges stay where they lie as they did."""
     rows = zip(known.features, normal.mean.tolist(), normal.deviation.tolist(), strict=True)
-    return known.model_copy(update={"features": tuple(_feature(*row) for row in rows)})
+    return changed(known, features=tuple(_feature(*row) for row in rows))
 
 
 def _feature(known: Feature, mean: float, deviation: float) -> Feature:
@@ -75,4 +72,4 @@ def _feature(known: Feature, mean: float, deviation: float) -> Feature:
         or not known.deviation < (1.0 + MOVED) * deviation < (1.0 + MOVED) ** 2 * known.deviation
     ):
         told |= {"minimum": None, "maximum": None}
-    return known.model_copy(update=told)
+    return changed(known, **told)

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
+from model.document import Document, DocumentError, changed, read
 from model.last_evaluation import LastEvaluation
 from model.manifest import NAME
 from model.store import TOLD, VERSIONS, Store
@@ -33,7 +32,7 @@ log = logging.getLogger("sonoba")
 
 FILES = {MANIFEST: LARGEST_MANIFEST_BYTES, WEIGHTS: LARGEST_WEIGHTS_BYTES}
 LARGEST_POINTER_BYTES = 64 * 2**10
-Parsed = TypeVar("Parsed", bound=BaseModel)
+Parsed = TypeVar("Parsed", bound=Document)
 
 
 class MirrorError(StoreError):
@@ -176,7 +175,7 @@ def copy_model(remote: Remote, cache: StoreCache, name: str) -> list[str]:
             _copy_version(remote, cache, name, getattr(pointer, role))
         except StoreError as error:
             faults.append(f"{role}: {error}")
-            pointer = pointer.model_copy(update={role: ""})
+            pointer = changed(pointer, **{role: ""})
     told = remote.read(f"{name}/{TOLD}", LARGEST_POINTER_BYTES)
     if told is not None:
         _parsed(LastEvaluation, told, f"{name}/{TOLD}")
@@ -198,7 +197,6 @@ def _copy_version(remote: Remote, cache: StoreCache, name: str, version: str) ->
 
 def _parsed(kind: type[Parsed], raw: bytes, place: str) -> Parsed:
     try:
-        return kind.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise StoreError(f"{place}: {first['msg']}") from None
+        return read(kind, raw)
+    except DocumentError as error:
+        raise StoreError(f"{place}: {error}") from None

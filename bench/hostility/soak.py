@@ -102,7 +102,7 @@ def swap(store: Store) -> None:
 def add_twin(store: Store, name: str) -> None:
     """Store the version in force once more, as of a day later."""
     stored = store.load(name)
-    known = {key: getattr(stored.manifest, key) for key in Draft.model_fields}
+    known = {key: getattr(stored.manifest, key) for key in Draft.__struct_fields__}
     known["created"] = stored.manifest.created + timedelta(days=1)
     store.add(Draft(**known), stored.arrays)
 

@@ -1,5 +1,7 @@
 """Prompts under changed conditions: laws of the maps, and labels that follow or stay."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 
@@ -125,7 +127,7 @@ def test_a_category_without_value_is_any_other_and_a_date_and_a_clock_have_no_sc
     )
     sources = (
         *(Number(name="sin"), Number(name="cos"), Category(name="kind", levels=("a",))),
-        Date(name="day", origin="2024-01-01"),
+        Date(name="day", origin=date(2024, 1, 1)),
     )
     made = Scene(prompts, usual(whole), sources, np.zeros((20, 4)), 1.0, np.array([0, 0, 2, 1]), 0)
     found = by_code(made)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from model.document import changed
 from model.last_evaluation import LastEvaluation
 from model.store import Store
 from model.store_pointer import Conflict, Pointer
@@ -66,9 +67,7 @@ def test_a_candidate_is_named_promoted_and_forgotten(store):
     nominated = store.nominate("bikes", added(store), start.etag)
     promoted = store.promote("bikes", added(store), nominated.etag)
 
-    assert nominated == start.model_copy(
-        update={"candidate": added(store), "serial": start.serial + 1}
-    )
+    assert nominated == changed(start, candidate=added(store), serial=start.serial + 1)
     assert promoted == Pointer(
         version=added(store), previous=start.version, candidate="", serial=start.serial + 2
     )
@@ -80,7 +79,7 @@ def test_a_candidate_can_be_withdrawn(store):
     nominated = store.nominate("bikes", added(store))
     withdrawn = store.nominate("bikes", "", nominated.etag)
 
-    assert withdrawn == start.model_copy(update={"serial": start.serial + 2})
+    assert withdrawn == changed(start, serial=start.serial + 2)
 
 
 def test_rolled_back_twice_the_first_is_in_force_again(store):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from model.checkpoint import load_stored
+from model.document import changed
 from model.prompt import Block, Examples
 from model.store import Store
 from monitoring.monitor import Monitor
@@ -44,7 +45,7 @@ def token_file(folder):
 def another(days=1, found=None, **changes):
     """Return what a store takes of a profile made some days later: another version."""
     draft, arrays = watched.drafted(NAME, found, **changes)
-    return draft.model_copy(update={"created": draft.created + timedelta(days=days)}), arrays
+    return changed(draft, created=draft.created + timedelta(days=days)), arrays
 
 
 class StandIn:

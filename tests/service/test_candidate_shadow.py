@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from model.checkpoint import FOUNDATION_FILE, Artifact, load, load_stored
+from model.document import changed
 from model.history import Group, History
 from model.layer_draft import layer_draft
 from model.paper import PaperModel
@@ -186,7 +187,7 @@ def test_sums_go_on_while_neither_of_the_two_changes_and_end_with_the_candidate(
     pointer = store.nominate(NAME, store.add(*candidates()["profile"]))
     follow(served, store)
     kept = beside_in(served)
-    again = pointer.model_copy(update={"serial": pointer.serial + 1})
+    again = changed(pointer, serial=pointer.serial + 1)
     (store.folder / NAME / "current").write_bytes(again.content)
     follow(served, store)
 

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from model.checkpoint import FOUNDATION_FILE, load
+from model.document import changed
 from model.last_evaluation import LastEvaluation
 from service.metrics_port import HttpPort, metrics_page
 from service.status import Status
@@ -196,7 +197,7 @@ def test_the_last_evaluation_is_told_with_a_link_to_its_report(show, look, langu
 
 @pytest.mark.parametrize("address", ["", "javascript:alert(1)", "data:text/html,x"])
 def test_what_is_no_address_of_a_report_is_no_link(show, look, address):
-    told = EVALUATED.model_copy(update={"report_url": address})
+    told = changed(EVALUATED, report_url=address)
     page = look(show("YES", last_evaluation=lambda _: told).url)
 
     assert page.is_visible("#evaluated")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from model.checkpoint import FOUNDATION_FILE, load, load_stored
+from model.document import changed
 from model.features import Number
 from model.manifest import Feature, FeatureSchema, Label
 from model.packing import pack
@@ -38,7 +39,7 @@ def store(tmp_path_factory):
     update = {"feature_schema": schema, "feature_count": len(COLUMNS)}
     folder = tmp_path_factory.mktemp("store")
     Store(folder).save(
-        versions.a_draft("tasks").model_copy(update=update), pack(profiles.learnt(), "profile")
+        changed(versions.a_draft("tasks"), **update), pack(profiles.learnt(), "profile")
     )
     return folder
 

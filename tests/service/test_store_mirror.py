@@ -211,7 +211,7 @@ def test_a_damaged_pointer_keeps_what_was_there(far, tmp_path, file, caplog):
     far.files.pipe_file(f"{far.root}/bikes/{file}", b'{"version"')
 
     (message,) = refreshed(source, caplog)
-    assert message.startswith(f"store: bikes/{file}: Invalid JSON")
+    assert message.startswith(f"store: bikes/{file}: expected JSON, got")
     assert source.store.current("bikes") == before
     assert source.store.told("bikes") == TOLD
 

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from functools import lru_cache
 
+from model.document import changed
 from model.features import Number
 from model.manifest import Feature, FeatureSchema, Label
 from model.profile_fit import fit
@@ -45,8 +46,8 @@ def drafted(name=NAME, found=None, columns=COLUMNS, unit="", label_unit="", **ar
     update = {"feature_schema": schema, "feature_count": len(columns)}
     draft = versions.a_draft(name)
     monitoring = "" if found.reference is None else found.reference.id
-    known = draft.reference.model_copy(update={"monitoring": monitoring})
-    draft = draft.model_copy(update={**update, "reference": known})
+    known = changed(draft.reference, monitoring=monitoring)
+    draft = changed(draft, **{**update, "reference": known})
     named = {f"monitoring.{key}": value for key, value in arrays.items()}
     kept = {key: value for key, value in (found.arrays() | named).items() if value is not None}
     return draft, kept
