@@ -1,5 +1,6 @@
 """The stack as its own process, as `make stack` runs it, on free ports."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -51,8 +52,11 @@ class Stack:
 
     def pids(self):
         """Return the process ids of what it started."""
-        tasks = Path(f"/proc/{self.child.pid}/task").glob("*/children")
-        return [int(pid) for task in tasks for pid in task.read_text().split()]
+        found = []
+        for task in Path(f"/proc/{self.child.pid}/task").glob("*/children"):
+            with contextlib.suppress(FileNotFoundError):  # a thread that has ended meanwhile
+                found += [int(pid) for pid in task.read_text().split()]
+        return found
 
     def end(self, number):
         """Send a signal; return the exit status."""
