@@ -4,23 +4,30 @@ glibc gives threads arenas of their own, and once large blocks were freed it tak
 from there: each arena then keeps as much as its largest request took (docs/adr/0024-overload.md).
 Our threads work one at a time and hand requests on: what one has freed in a shared arena is still
 warm for the next, a tenth less time a call of 134 kB (docs/performance.md, Memory). mallopt(3).
+
+The one arena keeps what lies between blocks in use; that is given back when calls have become few,
+for the next call of a full load would take it again. malloc_trim(3).
 """
 
 import ctypes
 import logging
+from collections.abc import Callable
+
+from service.background import Repeating
 
 log = logging.getLogger("sonoba")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 LARGE_BYTES = 2**20  # from here on a block is the system's, and goes back to it
 ARENAS_MAX = 1  # threads wait for the interpreter, not for an arena
+LOOK_SECONDS = 1.0
+FEW_CALLS = 8  # pending; a trim makes them wait for 0.2 ms, of a heap full of holes for 8
 
 
 def bound_arenas() -> bool:
     """Set the options, before threads start; return whether there is a glibc that took them."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # no such call; no such library; no POSIX
+    mallopt = _of_glibc("mallopt")
+    if mallopt is None:
         log.debug("no mallopt here: memory of large requests may stay")
         return False
     wanted = {
@@ -29,3 +36,23 @@ def bound_arenas() -> bool:
         M_TRIM_THRESHOLD: LARGE_BYTES,  # set one threshold, and the other no longer follows
     }
     return all(mallopt(option, value) for option, value in wanted.items())
+
+
+def giving_back(pending: Callable[[], int]) -> Repeating:
+    """Return what gives freed memory back while few calls are pending."""
+    trim = _of_glibc("malloc_trim") or (lambda _: 0)
+
+    def look() -> None:
+        if pending() <= FEW_CALLS:
+            trim(0)
+
+    return Repeating(look, LOOK_SECONDS, "memory")
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """Return a function of the C library; None where it has no such one."""
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError, TypeError):  # no such call; no such library; no POSIX
+        return None
+    return found

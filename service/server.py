@@ -3,6 +3,7 @@
 import gc
 import logging
 import threading
+from typing import TYPE_CHECKING
 
 from grpc_health.v1 import health
 from prometheus_client import CollectorRegistry
@@ -14,6 +15,7 @@ from service import oip_port
 from service.access import Access
 from service.access_metrics import AccessCollector
 from service.admin_port import AdminPort
+from service.allocator import giving_back
 from service.background import Background
 from service.connections import raise_file_limit
 from service.core import Predictor
@@ -32,7 +34,6 @@ from service.public_port import PublicPort
 from service.replica import SERVICE as REPLICA
 from service.replica import Replica
 from service.reservoir import reservoir_of
-from service.settings import Settings
 from service.shadow import Shadow
 from service.slot import Served, Slots
 from service.status import Status
@@ -45,6 +46,9 @@ from service.telemetry import Telemetry
 from service.tokens import Tokens
 from service.tracing import Tracing
 from service.validate import Limits
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 log = logging.getLogger("sonoba")
 
@@ -62,7 +66,7 @@ STREAM = "PredictStream"
 class Server:
     """One server process: predictions, health and reflection over gRPC, metrics over HTTP."""
 
-    def __init__(self, settings: Settings, tracing: Tracing | None = None) -> None:
+    def __init__(self, settings: "Settings", tracing: Tracing | None = None) -> None:
         self._settings = settings
         self.registry = _registry()
         first = first_models(settings)
@@ -179,6 +183,7 @@ class Server:
         found: list[Background] = [self._port.bodies, self._shadow, self._monitors.watching]
         found.append(self._status.trend)
         found += [self._door.access.watch, self._probes]
+        found.append(giving_back(lambda: self._port.pools.predict.pending))
         if self._reservoir is not None:
             found.append(self._reservoir)
         return found if self._watch is None else [*found, self._watch]
@@ -272,7 +277,7 @@ def _described(names: list[str], default: str) -> str:
     return f"the model {default}" + (f"; by name also {others}" if others else "")
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: "Settings") -> Limits:
     """Return the limits that requests are held to."""
     return Limits(
         feature_count_max=settings.feature_count_max,

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from service.allocator import bound_arenas
+from service.allocator import bound_arenas, giving_back
 
 COUNT = """
 import ctypes, tempfile, threading
-from service.allocator import bound_arenas
+from service.allocator import bound_arenas, giving_back
 {call}
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -49,3 +49,52 @@ def test_another_c_library_is_left_as_it_is(monkeypatch):
     monkeypatch.setattr("ctypes.CDLL", lambda _: object())
 
     assert not bound_arenas()
+
+
+KEPT = """
+import ctypes, time
+from service.allocator import FEW_CALLS, bound_arenas, giving_back
+assert bound_arenas()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+
+def resident_mb():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+blocks = [libc.malloc(ctypes.c_size_t(50_000)) for _ in range(2000)]  # 100 MB
+[ctypes.memset(block, 1, 50_000) for block in blocks]
+[libc.free(block) for number, block in enumerate(blocks) if number % 10]  # holes between tens
+pending = [FEW_CALLS + 1]
+before = resident_mb()
+giving_back(lambda: pending[0]).start()
+time.sleep(2.5)
+busy = resident_mb()
+pending[0] = FEW_CALLS
+until = time.monotonic() + 20
+while resident_mb() > before - 70 and time.monotonic() < until:
+    time.sleep(0.05)
+print(before, busy, resident_mb())
+"""
+
+
+@on_glibc
+@pytest.mark.slow  # waits for two looks
+def test_freed_memory_goes_back_when_few_calls_are_pending():
+    command = [sys.executable, "-c", KEPT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, busy, calm = map(float, done.stdout.split())
+
+    assert busy > before - 5
+    assert calm < before - 70
+
+
+def test_where_nothing_can_be_given_back_nothing_is_done(monkeypatch):
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    looks = []
+    giving = giving_back(lambda: looks.append(1) or 0)
+
+    giving.start()
+    giving.stop()
+
+    assert looks == []
