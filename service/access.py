@@ -4,20 +4,23 @@ Their files are read again when they change, by one thread (service/reloading.py
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from service.callers import Callers
 from service.callers_file import Entries, read_callers
 from service.loopback import is_loopback
 from service.quotas import Quotas, Rates, read_quotas
 from service.reloading import FileWatch, Reloaded
-from service.settings import Settings
 from service.transport import Transport, check_exposed
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 
 class Access:
     """What one process asks of those who reach it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: "Settings") -> None:
         """Read the files; `StartError` names the setting that is wrong."""
         self._settings = settings
         self.transport = Transport(settings)
@@ -52,11 +55,11 @@ class Access:
         return [*found, *([self.transport.look] if self.transport.is_encrypted else [])]
 
 
-def _callers_file(settings: Settings) -> Reloaded[Entries] | None:
+def _callers_file(settings: "Settings") -> Reloaded[Entries] | None:
     path = settings.callers_file
     return None if path is None else Reloaded("callers_file", [path], lambda: read_callers(path))
 
 
-def _quota_file(settings: Settings) -> Reloaded[dict[str, Rates]] | None:
+def _quota_file(settings: "Settings") -> Reloaded[dict[str, Rates]] | None:
     path = settings.quota_file
     return None if path is None else Reloaded("quota_file", [path], lambda: read_quotas(path))

@@ -5,6 +5,7 @@ Health is the exception: who asks whether a process is ready needs no secret.
 
 from collections.abc import Callable, Mapping
 from concurrent import futures
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -15,9 +16,11 @@ from service.errors import Handler, answered
 from service.health import Health
 from service.pace import Pace
 from service.roles import OBSERVE, OPERATE
-from service.settings import Settings
 from service.tally import MethodTally
 from service.tokens import Tokens
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 THREADS = 4
 OBSERVED = ("GetDriftReport", "GetEvaluation", "ListEvaluations", "ListModelVersions")
@@ -33,7 +36,7 @@ class AdminPort:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: "Settings",
         tokens: Tokens,
         service: str,
         handlers: Mapping[str, Handler],
@@ -77,7 +80,7 @@ class AdminPort:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def _options(settings: "Settings") -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # a second start on the port must fail, not share it
         ("grpc.max_receive_message_length", settings.max_message_bytes),

@@ -6,17 +6,25 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service import __version__
 from service.loopback import is_loopback
-from service.settings import Settings
 from service.standing import Standing
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 EXAMPLES = Path(__file__).with_name("demo_data")
 
 
 def one_server(
-    settings: Settings, grpc_port: int, metrics_port: int, admin: str, described: str
+    settings: "Settings",
+    grpc_port: int,
+    metrics_port: int,
+    admin: str,
+    described: str,
+    program: str,
 ) -> Iterator[str]:
     """Yield the lines of one process; `admin` is its address, empty where there is none."""
     host = settings.host
@@ -27,11 +35,11 @@ def one_server(
     if admin:
         yield f"  admin        {admin}  (gRPC, with the token)"
     yield from _warnings(settings, bool(admin))
-    yield from _example(settings, grpc_port)
+    yield from _example(settings, grpc_port, program)
 
 
 def several_workers(
-    settings: Settings, grpc_port: int, metrics_port: int, workers: Sequence[Standing]
+    settings: "Settings", grpc_port: int, metrics_port: int, workers: Sequence[Standing]
 ) -> Iterator[str]:
     """Yield the lines of a supervisor and its workers."""
     host, admin_host = settings.host, settings.admin_host
@@ -47,10 +55,10 @@ def several_workers(
         yield "  admin        of each worker, with the token; for a re-evaluator:"
         yield f"    SONOBA_REPLICAS={','.join(admins)}"
     yield from _warnings(settings, bool(admins))
-    yield from _example(settings, grpc_port)
+    yield from _example(settings, grpc_port, program())
 
 
-def reevaluator_lines(settings: Settings, listening: Mapping[str, str]) -> Iterator[str]:
+def reevaluator_lines(settings: "Settings", listening: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of a re-evaluator; addresses by what is there."""
     yield f"sonoba {__version__} re-evaluates the models of {settings.store}"
     for name, address in listening.items():
@@ -72,14 +80,14 @@ def log_start(what: str, listening: Mapping[str, str]) -> None:
     logging.getLogger("sonoba").info("sonoba %s %s", __version__, what, extra=more)
 
 
-def _offered(settings: Settings) -> str:
+def _offered(settings: "Settings") -> str:
     """Return what the port of predictions offers, in words."""
     shown = is_loopback(settings.host) if settings.reflection is None else settings.reflection
     how = "gRPC" if settings.tls_cert_file is None else "gRPC over TLS"
     return f"{how}, health, reflection" if shown else f"{how}, health"
 
 
-def _warnings(settings: Settings, is_administered: bool) -> Iterator[str]:
+def _warnings(settings: "Settings", is_administered: bool) -> Iterator[str]:
     """Yield what is open to others, which settings had to allow (service/transport.py)."""
     is_plain, is_public = settings.tls_cert_file is None, not is_loopback(settings.host)
     if is_public and is_plain:
@@ -90,10 +98,15 @@ def _warnings(settings: Settings, is_administered: bool) -> Iterator[str]:
         yield "WARNING: the token of the admin port travels unencrypted"
 
 
-def _example(settings: Settings, grpc_port: int) -> Iterator[str]:
-    program = "sonoba" if shutil.which("sonoba") else os.path.relpath(sys.argv[0])
-    if program.endswith(".py"):
-        program = f"{os.path.relpath(sys.executable)} -m service.cli"
+def program() -> str:
+    """Return by which words this program was called, as they would be typed here."""
+    if shutil.which("sonoba"):
+        return "sonoba"
+    called = os.path.relpath(sys.argv[0])
+    return f"{os.path.relpath(sys.executable)} -m service.cli" if called.endswith(".py") else called
+
+
+def _example(settings: "Settings", grpc_port: int, program: str) -> Iterator[str]:
     data = os.path.relpath(EXAMPLES)
     yield "try it from another terminal:"
     yield (
@@ -102,7 +115,7 @@ def _example(settings: Settings, grpc_port: int) -> Iterator[str]:
     )
 
 
-def _proof(settings: Settings) -> str:
+def _proof(settings: "Settings") -> str:
     """Return the options by which a command reaches a port that asks for more."""
     asked = {
         " --tls-ca FILE": settings.tls_cert_file,

@@ -1,35 +1,28 @@
-"""`sonoba`: the command line, and the only reader of the environment."""
+"""`sonoba`: the command line, which reads the environment."""
 
 import os
-import signal
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from service import __version__
-from service.allocator import bound_arenas
 from service.announced import (
     addresses,
     log_start,
-    one_server,
+    program,
     reevaluator_lines,
     several_workers,
 )
 from service.caller import caller
 from service.command_group import LazyGroup
+from service.handed import Handed
 from service.logs import configure
-from service.roaming import settle
-from service.settings import PREFIX, Settings, SettingsError
-from service.worker_line import Failed, Started, end_with_supervisor, line_of
+from service.process import become, prepare, say, wait_for_stop
+from service.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-
-    from service.server import Server
-
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 @click.group(
@@ -75,42 +68,11 @@ def serve(**flags: str | None) -> None:
     Works without any flag: the bundled foundation model, on this machine only. Every flag can also
     be set by its SONOBA_ variable; a flag wins.
     """
-    _prepare()
-    given = {f"{PREFIX}{name.upper()}": flag for name, flag in flags.items() if flag is not None}
-    environ = {**os.environ, **given}
-    settings = _settings(environ)
-    own = "supervisor" if settings.workers > 1 else ""
-    form = configure(settings.log_format, settings.log_level, own)
+    prepare()
+    settings = _settings({name: flag for name, flag in flags.items() if flag is not None})
     if settings.workers > 1:
-        raise SystemExit(_supervise(settings, environ, form))
-    settle(settings.pin, 0, 1)
-    server = _started(settings)
-    admin = f"{settings.admin_host}:{server.admin_port}" if server.admin_port else ""
-    ports = server.grpc_port, server.metrics_port
-    if form == "json":
-        log_start(f"serves {server.described}", addresses(settings.host, *ports, admin))
-    if settings.log_format != "json":
-        _print(one_server(settings, *ports, admin, server.described))
-    _stop(server, settings, _wait_for_stop())
-
-
-@cli.command(hidden=True)
-@click.option("--number", type=click.IntRange(0), required=True)
-def worker(number: int) -> None:
-    """Serve as one of several processes; `sonoba serve --workers` starts these."""
-    _prepare()
-    settings = _settings(os.environ)
-    configure(settings.log_format, settings.log_level, str(number))
-    settle(settings.pin, number, settings.workers)
-    end_with_supervisor(settings.lame_duck_seconds + settings.drain_seconds)
-    try:
-        server = _started(settings)
-    except click.ClickException as error:
-        _print([line_of(Failed(error.message))])
-        raise SystemExit(1) from None
-    ports = server.grpc_port, server.metrics_port, server.admin_port
-    _print([line_of(Started(*ports, server.described))])
-    _stop(server, settings, signal.sigwait(STOP_SIGNALS))  # a second one may reach all processes
+        raise SystemExit(_supervise(settings))
+    become(Handed(settings, program()))
 
 
 @cli.command()
@@ -121,7 +83,7 @@ def reevaluator(**flags: str | None) -> None:
     Needs the store's folder, the servers' admin addresses (replicas) and two files with tokens. A
     second one on the same store stands by until the first one ends.
     """
-    _prepare()
+    prepare()
     from service.reevaluator import Reevaluator
     from service.start_error import StartError
 
@@ -143,43 +105,25 @@ def reevaluator(**flags: str | None) -> None:
     if form == "json":
         log_start(f"re-evaluates the models of {settings.store}", listening)
     if settings.log_format != "json":
-        _print(reevaluator_lines(settings, listening))
-    _wait_for_stop()
+        say(reevaluator_lines(settings, listening))
+    wait_for_stop()
     process.stop()
 
 
-def _settings(environ: Mapping[str, str]) -> Settings:
+def _settings(flags: Mapping[str, str]) -> Settings:
     try:
-        return Settings.from_environ(environ)
+        return Settings.from_environ(os.environ, **flags)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
 
 
-def _started(settings: Settings) -> "Server":
-    """Return a server that answers."""
-    from model.checkpoint import ArtifactError
-    from service.server import Server  # after `_prepare`, which says what it reads
-    from service.start_error import StartError
-    from service.tracing import open_tracing
-
-    try:
-        server = Server(settings, open_tracing(os.environ))
-        server.start()
-    except (StartError, ArtifactError) as error:
-        raise click.ClickException(str(error)) from None
-    return server
-
-
-def _stop(server: "Server", settings: Settings, received: int) -> None:
-    server.stop(0.0 if received == signal.SIGINT else settings.lame_duck_seconds)
-
-
-def _supervise(settings: Settings, environ: Mapping[str, str], form: str) -> int:
+def _supervise(settings: Settings) -> int:
     """Run several workers until told to stop; return the exit status."""
     from service.start_error import StartError
     from service.supervisor import Supervisor
 
-    supervisor = Supervisor(settings, environ)
+    form = configure(settings.log_format, settings.log_level, "supervisor")
+    supervisor = Supervisor(settings, os.environ)
     try:
         if not supervisor.start():
             return 0
@@ -190,32 +134,8 @@ def _supervise(settings: Settings, environ: Mapping[str, str], form: str) -> int
     if form == "json":
         log_start(f"serves {standings[0].described}", addresses(settings.host, *ports))
     if settings.log_format != "json":
-        _print(several_workers(settings, *ports, standings))
+        say(several_workers(settings, *ports, standings))
     return supervisor.run()
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)
-    sys.stdout.flush()
-
-
-def _prepare() -> None:
-    """Set what a process must have set before it loads libraries and starts threads."""
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else a line for each stray handshake
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads under our threads only collide
-    os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "1")  # two series a counter
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # for sigwait, in every thread
-    bound_arenas()
-
-
-def _wait_for_stop() -> int:
-    """Return the signal that asks to stop; a second one ends the process at once."""
-    received = signal.sigwait(STOP_SIGNALS)
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: os._exit(130))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    return received
 
 
 def main() -> None:

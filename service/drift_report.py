@@ -1,10 +1,11 @@
 """How the prompts of all replicas stand against the reference now: judged, nothing changed."""
 
 from service.evaluating import NotComparable, Sources, evaluate
-from service.findings import Findings, Words
+from service.findings import Findings
 from service.gather import gather
 from service.insufficient import insufficient
 from service.lifecycle_parts import Parts
+from service.words import Words
 
 NO_REFERENCE = Words(
     en="This version brings no reference, so every server has its own normal and nothing can be "

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.words import Words
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 CandidateName = Literal["served", "recalibrated", "repretrained", "foundation", "ridge"]
 Evidence = Literal["sums", "reservoir", "shadow"]
@@ -15,13 +17,6 @@ Evidence = Literal["sums", "reservoir", "shadow"]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Words(_Part):
-    """One sentence in both languages."""
-
-    en: str
-    ja: str
 
 
 class Window(_Part):

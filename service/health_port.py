@@ -4,12 +4,15 @@ Kubernetes' kubelet is one. Nothing is told but whether the process is ready and
 """
 
 from concurrent import futures
+from typing import TYPE_CHECKING
 
 import grpc
 
 from service.health import Health
-from service.settings import Settings
 from service.transport import bind_plain
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 THREADS = 2
 
@@ -17,7 +20,7 @@ THREADS = 2
 class HealthPort:
     """Tells the states of a server's health beside its own port."""
 
-    def __init__(self, settings: Settings, health: Health) -> None:
+    def __init__(self, settings: "Settings", health: Health) -> None:
         """Prepare the port; where the settings name none it stays closed."""
         self._settings, self.number = settings, 0
         self._pool = futures.ThreadPoolExecutor(THREADS, "sonoba-health")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.reloading import Reloaded
-from service.settings import Settings
 from service.transport import Transport
 
 if TYPE_CHECKING:
     from service.certificates import Pair
+    from service.settings import Settings
 
 log = logging.getLogger("sonoba")
 
@@ -46,7 +46,7 @@ class HttpContexts:
         return context
 
 
-def http_contexts(settings: Settings, transport: Transport) -> HttpContexts | None:
+def http_contexts(settings: "Settings", transport: Transport) -> HttpContexts | None:
     """Return the contexts of an HTTP port; None where ports speak plaintext."""
     certificate, key = settings.tls_cert_file, settings.tls_key_file
     if transport.pair is None or certificate is None or key is None:

@@ -8,7 +8,7 @@ the version before stays in memory, so that a rollback needs no disk.
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from model.checkpoint import Artifact, ArtifactError
 from model.last_evaluation import LastEvaluation
@@ -20,9 +20,11 @@ from monitoring.paired import Paired
 from service.candidate_shadow import Beside
 from service.loading import First, checked
 from service.monitors import watched
-from service.settings import Settings
 from service.slot import Served, Slots
 from service.swap_metrics import SwapTally
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 log = logging.getLogger("sonoba")
 
@@ -57,7 +59,7 @@ class Installed:
         self,
         slots: Slots,
         first: First,
-        settings: Settings,
+        settings: "Settings",
         tally: SwapTally,
         coming: Sequence[Follow] = (),
         gone: Sequence[Follow] = (),

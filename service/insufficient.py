@@ -2,9 +2,10 @@
 
 from model.checkpoint import Artifact
 from monitoring.verdict import Reason, Verdict
-from service.findings import Findings, LevelTold, Window, Words
+from service.findings import Findings, LevelTold, Window
 from service.gather import SHARE_MIN, Gathered
 from service.told import KINDS
+from service.words import Words
 
 WAIT = Words(
     en="Ask again when more prompts have come; the version in force stays.",

@@ -17,13 +17,14 @@ from service.candidates import Candidate
 from service.drift_report import NO_REFERENCE, not_comparable
 from service.evaluating import Evaluated, Kept, NotComparable, Sources, evaluate
 from service.evaluation_record import Evaluation, State, Trigger
-from service.findings import Findings, Words
+from service.findings import Findings
 from service.gather import Gathered, collect, gather
 from service.insufficient import insufficient
 from service.lifecycle_parts import ACTOR, Parts, inputs_of
 from service.promotion import check_promotion
 from service.report_codes import in_short
 from service.tenant_loss import worst_tenant_loss
+from service.words import Words
 
 log = logging.getLogger("sonoba")
 

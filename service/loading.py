@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from model.checkpoint import FOUNDATION_FILE, Artifact, ArtifactError, load, load_stored
 from model.foundation import FoundationModel
@@ -11,9 +11,11 @@ from model.store import Store
 from model.version_folder import StoreError
 from service.monitors import reference_of
 from service.self_test import self_test
-from service.settings import Settings
 from service.start_error import StartError
 from service.store_mirror import MirrorError, StoreSource, open_source
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 log = logging.getLogger("sonoba")
 
@@ -38,7 +40,7 @@ class First(NamedTuple):
         return model
 
 
-def first_models(settings: Settings) -> First:
+def first_models(settings: "Settings") -> First:
     """Return the bundled model, those of the settings' files, and what is in force in their store.
 
     Raises `StartError` of settings that do not fit, `ArtifactError` of a model that cannot be

@@ -1,6 +1,7 @@
 """The monitors of a server: one a version in force, the thread that feeds them, what reads them."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,15 +12,17 @@ from monitoring.monitor import Monitor
 from monitoring.reference import Reference
 from monitoring.snapshot import Snapshot
 from service.line import Budget, Line
-from service.settings import Settings
 from service.slot import Served, Slots
 from service.watching import Watching
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 
 class Monitors:
     """What a server is watched by: the monitors of what is in force at the moment."""
 
-    def __init__(self, slots: Slots, settings: Settings) -> None:
+    def __init__(self, slots: Slots, settings: "Settings") -> None:
         self._slots = slots
         self.watching = Watching(slots, budget_of(settings))
         self.collector = MonitorCollector(self, self.watching.queued)
@@ -44,7 +47,7 @@ class Monitors:
         return None if monitor is None else monitor.reference_id
 
 
-def watched(artifact: Artifact, settings: Settings) -> Served:
+def watched(artifact: Artifact, settings: "Settings") -> Served:
     """Return a version with its own monitor and line: none where it cannot, or must not, have one.
 
     Raises `ArtifactError` of a damaged reference.
@@ -64,7 +67,7 @@ def watched(artifact: Artifact, settings: Settings) -> Served:
     return Served.of(artifact, Line(model, monitor, budget_of(settings)))
 
 
-def budget_of(settings: Settings) -> Budget:
+def budget_of(settings: "Settings") -> Budget:
     """Return what monitoring may cost a server."""
     return Budget(
         settings.monitor_prompts_per_second,

@@ -1,7 +1,7 @@
 """The port of predictions, put together: its threads, its front, and the methods behind it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
@@ -15,11 +15,13 @@ from service.front import Behaviour, Front, Method
 from service.overload_metrics import OverloadCollector
 from service.pools import Pools, on_pool
 from service.room import Room
-from service.settings import Settings
 from service.tally import MethodTally, RejectionTally
 from service.telemetry import Telemetry
 from service.transport import server_options
 from service.valve import backlog_options
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 LARGE = ("PredictBatch", "SummarizeExamples", "ModelInfer")
 """Methods whose requests may hold many prompts or rows."""
@@ -32,7 +34,7 @@ class PublicPort:
     """A gRPC server with a front; listens on what `grpc` is bound to."""
 
     def __init__(
-        self, settings: Settings, door: Door, telemetry: Telemetry, rejections: RejectionTally
+        self, settings: "Settings", door: Door, telemetry: Telemetry, rejections: RejectionTally
     ) -> None:
         """Take who may call, what is told of calls, and who counts refusals."""
         self._seconds = settings.default_deadline_seconds

@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from model.version_folder import sync_folder, write_through
-from service.findings import BoundsTold, Findings, Finite, Words
+from service.findings import BoundsTold, Findings, Finite
+from service.words import Words
 
 EVALUATION = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,79}")  # no dot, no slash: a file's name
 IDLE = ("NOTHING", "WAIT")  # actions after which all is as before

@@ -1,6 +1,6 @@
 """What the codes of a report mean in words, and its glossary, English and Japanese side by side."""
 
-from service.findings import Words
+from service.words import Words
 
 CODES: dict[str, tuple[str, str]] = {
     "verdict_KEEP": ("Keep", "現状維持"),

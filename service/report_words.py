@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from service.findings import Words
 from service.report_codes import CODES
 from service.report_labels import LABELS
 from service.report_sentences import SENTENCES
 from service.status_page import LANGUAGES
+from service.words import Words
 
 TEXTS = SENTENCES | LABELS | CODES  # key → (English, Japanese)
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from random import sample
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ from model.prompt import Block, Examples
 from monitoring.repeats import Repeats
 from service.background import Repeating
 from service.kept import Allowances, Bounds, Kept, Line, fitting
-from service.settings import Settings
 from service.tenants import EVERYBODY
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 log = logging.getLogger("sonoba")
 
@@ -137,7 +139,7 @@ class Reservoir(Repeating):
             log.exception("the reservoir failed")
 
 
-def reservoir_of(settings: Settings) -> Reservoir | None:
+def reservoir_of(settings: "Settings") -> Reservoir | None:
     """Return the reservoir of a server; None where no tenant opted in."""
     if not settings.reservoir_tenants:
         return None

@@ -1,6 +1,7 @@
 """The parts of `/status.json` that depend on one snapshot or on the trend; NaN becomes null."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from model.checkpoint import Artifact
 from model.last_evaluation import LastEvaluation
@@ -37,14 +38,14 @@ def evaluation(found: LastEvaluation | None, page_names: bool = False) -> Sectio
     """
     if found is None:
         return None
-    sentence = found.sentence if page_names else in_short(found.verdict, found.reason).model_dump()
+    sentence = found.sentence if page_names else asdict(in_short(found.verdict, found.reason))
     return {
         "time": round(found.time_seconds),
         "evaluation_id": found.evaluation_id,
         "verdict": found.verdict,
         "reason": found.reason,
         "action": found.action,
-        "words": verdict_words(found.verdict).model_dump(),
+        "words": asdict(verdict_words(found.verdict)),
         "sentence": sentence,
         "report_url": found.report_url,
     }

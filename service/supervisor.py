@@ -17,7 +17,7 @@ class Supervisor:
     """Several server processes as one: started together, restarted singly, drained together."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        """Take the environment in which workers find their settings, flags of ours included."""
+        """Take the environment that workers are to have."""
         self._settings = settings
         self.workers = Workers(settings, environ)
         here = "localhost" if is_every_address(settings.host) else settings.host

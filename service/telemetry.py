@@ -4,15 +4,17 @@ Without an exporter of traces nothing is put around anything.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.call_log import CallLog, Wanted
 from service.pace import Pace
-from service.settings import Settings
 from service.shadow import Tap
 from service.slot import Slots
 from service.tally import ExemplaryTally, MethodTally
 from service.tracing import Tracing
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 Method = Callable[[Any, Any], Any]
 Count = Callable[[str], None]
@@ -21,7 +23,7 @@ Count = Callable[[str], None]
 class Telemetry:
     """Composes what is called for each call from what is told of calls."""
 
-    def __init__(self, settings: Settings, slots: Slots, tracing: Tracing | None = None) -> None:
+    def __init__(self, settings: "Settings", slots: Slots, tracing: Tracing | None = None) -> None:
         self._wanted = Wanted(
             settings.slow_call_seconds, settings.log_calls_share, settings.log_tenants
         )

@@ -13,12 +13,12 @@ import grpc
 
 from service.loopback import is_loopback
 from service.reloading import Reloaded
-from service.settings import Settings
 from service.start_error import StartError
 from service.tokens import is_open_to_others
 
 if TYPE_CHECKING:
     from service.certificates import Pair
+    from service.settings import Settings
 
 log = logging.getLogger("sonoba")
 
@@ -28,7 +28,7 @@ DAY_SECONDS = 86_400.0
 class Transport:
     """The certificate of one process, for all its ports; without one they speak plaintext."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: "Settings") -> None:
         """Read the files; `StartError` says why they are no good."""
         self.pair = _pair(settings)
         self.is_mutual = settings.tls_client_ca_file is not None
@@ -84,7 +84,7 @@ class _Newer:
         return _configured(pair)
 
 
-def server_options(settings: Settings) -> list[tuple[str, int]]:
+def server_options(settings: "Settings") -> list[tuple[str, int]]:
     """Return how the server of predictions keeps its connections."""
     return [
         ("grpc.so_reuseport", int(settings.workers > 1)),  # alone, a second start must fail
@@ -116,7 +116,7 @@ def _bound(add: Callable[[str], int], setting: str, host: str, port: int) -> int
 
 
 def check_exposed(
-    settings: Settings, hosts: dict[str, str], transport: Transport, is_proving: bool
+    settings: "Settings", hosts: dict[str, str], transport: Transport, is_proving: bool
 ) -> None:
     """Refuse to listen beyond loopback without TLS or callers, unless a setting allows it, loudly.
 
@@ -154,7 +154,7 @@ def _allow(is_allowed: bool, sentence: str, way: str, loud: str) -> None:
     log.warning("%s", loud)
 
 
-def _pair(settings: Settings) -> "Reloaded[Pair] | None":
+def _pair(settings: "Settings") -> "Reloaded[Pair] | None":
     """Return the pair of the settings' files; None where none are named."""
     certificate, key = settings.tls_cert_file, settings.tls_key_file
     trusted = settings.tls_client_ca_file

@@ -1,7 +1,7 @@
 """The sentences of verdicts, in both languages; `service.verdict_words` fills them in."""
 
 from monitoring.verdict import Reason, Verdict
-from service.findings import Words
+from service.words import Words
 
 CANDIDATES = {
     "recalibrated": Words(en="A recalibrated model", ja="再調整したモデル"),

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from monitoring.paired import Bounds
 from monitoring.verdict import Judged, Reason
-from service.findings import Words
 from service.verdict_sentences import ADVICE, CANDIDATES, CAUSES, SENTENCES
+from service.words import Words
 
 UNKNOWN = float("nan")
 

@@ -1,7 +1,7 @@
 """One server process of several, as its supervisor sees it: started, heard, ended.
 
 Started by executing a new interpreter, never by forking: gRPC's threads do not survive a fork.
-Its settings travel in the environment, where no list of processes shows them.
+What it is to do travels in its environment (service/handed.py).
 """
 
 import json
@@ -11,13 +11,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
+from service.handed import command
 from service.worker_line import Failed, Started, read
-
-COMMAND = ("-m", "service.cli", "worker")
 
 
 class Told(NamedTuple):
@@ -38,28 +35,11 @@ class Asked(NamedTuple):
 Events = queue.SimpleQueue[Told | Asked]
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Where one worker is to listen; 0 takes a free port."""
-
-    grpc: int
-    metrics: int
-    admin: int
-
-    def environ(self) -> dict[str, str]:
-        """Return the variables that say so."""
-        named = {"GRPC": self.grpc, "METRICS": self.metrics, "ADMIN": self.admin}
-        return {f"SONOBA_{name}_PORT": str(port) for name, port in named.items()}
-
-
 class Worker:
     """Starts a process as often as it is asked to; says in a queue what becomes of it."""
 
-    def __init__(
-        self, number: int, ports: Ports, environ: Mapping[str, str], events: Events
-    ) -> None:
-        self.number, self._events = number, events
-        self._environ = {**environ, **ports.environ()}
+    def __init__(self, number: int, environ: Mapping[str, str], events: Events) -> None:
+        self.number, self._environ, self._events = number, environ, events
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -70,7 +50,7 @@ class Worker:
     def start(self) -> None:
         """Start a process in a group of its own, so that Ctrl-C reaches it through us alone."""
         self._process = subprocess.Popen(
-            [sys.executable, *_path_flags(), *COMMAND, "--number", str(self.number)],
+            command(self.number),
             env=self._environ,
             stdin=subprocess.PIPE,  # which ends with us
             stdout=subprocess.PIPE,
@@ -99,11 +79,6 @@ class Worker:
                     self._events.put(Told(self.number, process.pid, told))
             status = process.wait()
         self._events.put(Told(self.number, process.pid, None, status))
-
-
-def _path_flags() -> tuple[str, ...]:
-    """Return what keeps a worker from importing from a folder that we do not import from."""
-    return () if {"", str(Path.cwd())} & set(sys.path) else ("-P",)
 
 
 def ending(status: int) -> str:

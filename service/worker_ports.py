@@ -4,11 +4,20 @@ The supervisor has `metrics_port`, worker i `metrics_port` + 1 + i and `admin_po
 of these settings is 0, every process takes a free port of that kind and says which.
 """
 
+from typing import NamedTuple
+
 from service.settings import Settings
 from service.start_error import StartError
-from service.worker import Ports
 
 PORT_MAX = 65535
+
+
+class Ports(NamedTuple):
+    """Where one worker is to listen; 0 takes a free port."""
+
+    grpc: int
+    metrics: int
+    admin: int
 
 
 def ports_of(settings: Settings, grpc_port: int) -> list[Ports]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from service.handed import Handed, handing
 from service.port_hold import PortHold
 from service.restarts import Restarts
 from service.settings import Settings
@@ -18,7 +19,7 @@ from service.standing import Standing
 from service.start_error import StartError
 from service.worker import Asked, Events, Told, Worker, ending
 from service.worker_line import Failed, Started
-from service.worker_ports import ports_of
+from service.worker_ports import Ports, ports_of
 
 log = logging.getLogger("sonoba")
 
@@ -37,7 +38,7 @@ class Workers:
         environ: Mapping[str, str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the environment in which workers find their settings."""
+        """Take the environment that workers are to have."""
         self._settings, self._environ, self._clock = settings, environ, clock
         self._events: Events = queue.SimpleQueue()
         self._hold: PortHold | None = None
@@ -73,8 +74,8 @@ class Workers:
             sentence = f"grpc_port: cannot listen on {host}:{port} ({error.strerror})"
             raise StartError(f"{sentence}; is another server there?") from None
         try:
-            places = enumerate(ports_of(self._settings, self.grpc_port))
-            self._workers = [Worker(i, at, self._environ, self._events) for i, at in places]
+            found = enumerate(ports_of(self._settings, self.grpc_port))
+            self._workers = [Worker(i, self._handing(at), self._events) for i, at in found]
             for worker in self._workers:
                 self._launch(worker)
             return self._await_all()
@@ -106,6 +107,11 @@ class Workers:
                 self._running.discard(event.number)
         if self._hold is not None:
             self._hold.close()
+
+    def _handing(self, ports: Ports) -> dict[str, str]:
+        """Return the environment of a worker."""
+        told = {"grpc_port": ports.grpc, "metrics_port": ports.metrics, "admin_port": ports.admin}
+        return handing(Handed(self._settings.model_copy(update=told)), self._environ)
 
     def _launch(self, worker: Worker) -> None:
         worker.start()

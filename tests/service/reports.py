@@ -11,7 +11,6 @@ from service.findings import (
     Findings,
     LevelTold,
     Window,
-    Words,
 )
 from service.report import (
     AfterTold,
@@ -22,6 +21,7 @@ from service.report import (
     Step,
     VersionsTold,
 )
+from service.words import Words
 
 BEGIN = datetime(2026, 11, 4, 10, 32, 5, tzinfo=UTC)
 SERVED, CANDIDATE = "3fa9c1d2e4b5", "8c04d7716ab2"

@@ -29,7 +29,7 @@ def test_a_command_is_found_by_the_name_it_has(name):
 def test_every_command_is_listed_once_and_in_order():
     names = cli.list_commands(click.Context(cli))
 
-    assert names == sorted({*COMMANDS, "reevaluator", "serve", "worker"})
+    assert names == sorted({*COMMANDS, "reevaluator", "serve"})
 
 
 def test_a_name_that_is_none_is_a_sentence():

@@ -14,7 +14,6 @@ from monitoring.policy import Action
 from monitoring.rules import Rules
 from monitoring.verdict import Reason, Verdict
 from service.evaluation_record import State, Trigger
-from service.findings import Words
 from service.report import Listed
 from service.report_codes import CODES, GLOSSARY
 from service.report_page import list_page, page, policy
@@ -23,6 +22,7 @@ from service.report_reading import deciding, is_promoted, light, outcome, to_do
 from service.report_rules import JAPANESE, meaning
 from service.report_words import TEXTS, Voice
 from service.trust import Trust
+from service.words import Words
 from tests.service.reports import (
     ALL,
     CANDIDATE,
