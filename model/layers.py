@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-WIDE = 16  # times as many columns as rows: from there on products of matrices are the dearer ones
+SPARED = ((26.0, 0.7), (50.0, 3.0), (95.0, 8.0))
+"""From a width of (first) + (second) · rows on, products of matrices for one layer more cost more
+than what they spare: docs/performance.md, Wide prompts."""
 Steps = Sequence[tuple[float, float]]
 """(a_l, b_l) of every layer: the label step and the covariate step; the last b is unused."""
 Times: TypeAlias = Callable[[Array, Array], Array]
@@ -57,34 +59,54 @@ def pass_through(S: Array, rows: Array, steps: Steps, times: Times = np.dot) -> 
     recursion in N = m² takes n · p² where P takes p³, and few array operations. With `np.matmul`
     for `times` the same of several prompts, S (B, p, p) and rows (B, n, p).
     """
-    eye = _eye(S.shape[-1])  # (p, p)
+    formed = _formed(len(steps) - 1, *rows.shape[-2:])
     a, b = steps[0]
     answered = a * rows  # (n, p)
     left = rows - times(answered, S)  # (n, p)
-    factor = eye - b * S  # (p, p) I - b S m²
-    N = times(factor, factor)  # (p, p)
-    by_rows = 0.0  # b of a layer whose N is not formed
-    for place, (a, b) in enumerate(steps[1:], 2):
-        seen = _turned(left, N, S, by_rows, times) if by_rows else times(left, N)  # (n, p)
+    N: Array | None = None  # of the last layer of which it is formed
+    turns: list[float] = []  # b of the layers since
+    for place, (a, next_b) in enumerate(steps[1:]):
+        if place < formed:
+            N = _turned(N, S, b, times)  # (p, p)
+        else:
+            turns.append(b)
+        if N is None or turns:
+            seen = _attended(left, N, S, turns, times)  # (n, p)
+        else:
+            seen = times(left, N)  # (n, p)
         seen *= a
         answered += seen
         left = left - times(seen, S)  # (n, p)
-        if place == len(steps) - 1 and WIDE * rows.shape[-2] <= S.shape[-1]:
-            by_rows = b
-        elif place < len(steps):
-            factor = times(N, S)  # (p, p)
-            factor *= -b
-            factor += eye
-            N = times(times(factor, N), factor)  # (p, p)
+        b = next_b
     return answered, left
 
 
-def _turned(rows: Array, N: Array, S: Array, b: float, times: Times) -> Array:
-    """Return rows (n, p) · F N F with F = I - b N S: 5 n p², where forming it takes 3 p³."""
-    rows = rows - b * times(times(rows, N), S)  # (n, p)
-    rows = times(rows, N)  # (n, p)
-    turned: Array = rows - b * times(times(rows, N), S)  # (n, p)
-    return turned
+@lru_cache(maxsize=1024)
+def _formed(count: int, n: int, p: int) -> int:
+    """Return of how many of so many layers N is formed for n rows of width p: the cheapest way."""
+    return max(0, count - sum(p >= width + each * n for width, each in SPARED))
+
+
+def _turned(N: Array | None, S: Array, b: float, times: Times) -> Array:
+    """Return the next N (p, p) = F N F with F = I - b N S; before the first, N is I."""
+    factor = -b * (S if N is None else times(N, S))  # (p, p)
+    factor += _eye(S.shape[-1])
+    return times(factor if N is None else times(factor, N), factor)
+
+
+def _attended(
+    rows: Array, N: Array | None, S: Array, turns: Sequence[float], times: Times
+) -> Array:
+    """Return rows (n, p) · N after some turns more, without forming it.
+
+    A turn takes 3 products of matrices, 3 p³, or makes the products with rows three times as many.
+    """
+    if not turns:
+        return rows if N is None else times(rows, N)
+    *before, b = turns
+    rows = rows - b * times(_attended(rows, N, S, before, times), S)  # (n, p)
+    rows = _attended(rows, N, S, before, times)  # (n, p)
+    return rows - b * times(_attended(rows, N, S, before, times), S)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ import pytest
 from model.answer import Mode, Solver
 from model.coordinates import ALL
 from model.explain import explain
-from model.layers import effective_inverse, pass_through
+from model.layers import _formed, effective_inverse, pass_through
 from model.packing import pack, unpack
 from model.profile import ProfileModel, ProfileParameters
 from model.profile_fit import layer_steps
@@ -122,18 +122,44 @@ def test_many_queries_are_answered_as_a_few():
     np.testing.assert_allclose(answers[:, :5], few, rtol=1e-12)
 
 
-@pytest.mark.parametrize("layer_count", [4, 8])
-def test_a_pass_of_rows_is_the_layers_matrix(layer_count):
+# (layers, n, p): each takes another number of products of matrices (`layers.SPARED`)
+PASSES = [(4, 4, 5), (4, 2, 33), (4, 2, 65), (4, 17, 65), (4, 2, 129), (8, 4, 5), (8, 2, 129)]
+
+
+def passed(n, p, count=1):
+    """Return S (count, p, p) and rows (count, n, p)."""
     rng = np.random.default_rng(7)
-    u = rng.normal(size=(30, 5)) * np.array([1.0, 2.0, 3.0, 5.0, 8.0])
-    S = u.T @ u / np.linalg.norm(u.T @ u)
-    rows, steps = rng.normal(size=(4, 5)), layer_steps(layer_count)
+    u = rng.normal(size=(count, 6 * p, p)) * np.geomspace(1.0, 8.0, p)
+    S = u.mT @ u
+    return S / np.linalg.norm(S, axis=(1, 2), keepdims=True), rng.normal(size=(count, n, p))
+
+
+@pytest.mark.parametrize(("layer_count", "n", "p"), PASSES)
+def test_a_pass_of_rows_is_the_layers_matrix(layer_count, n, p):
+    ((S,), (rows,)), steps = passed(n, p), layer_steps(layer_count)
 
     answered, left = pass_through(S, rows, steps)
 
     P = effective_inverse(S[None], steps)[0]
     np.testing.assert_allclose(answered, rows @ P, atol=1e-10 * np.abs(P).max())
     np.testing.assert_allclose(left, rows - rows @ P @ S, atol=1e-10)
+
+
+@pytest.mark.parametrize(("layer_count", "n", "p"), PASSES)
+def test_a_pass_of_several_prompts_is_that_of_each_to_the_bit(layer_count, n, p):
+    S, rows = passed(n, p, count=3)
+    steps = layer_steps(layer_count)
+
+    answered, left = pass_through(S, rows, steps, np.matmul)
+
+    for place in range(3):
+        alone = pass_through(S[place], rows[place], steps)
+        assert np.array_equal(answered[place], alone[0])
+        assert np.array_equal(left[place], alone[1])
+
+
+def test_every_way_through_the_layers_is_tried():
+    assert {_formed(3, n, p) for layers, n, p in PASSES if layers == 4} == {0, 1, 2, 3}
 
 
 def test_looping_the_layers_without_end_is_the_exact_solve():
