@@ -13,6 +13,7 @@ from bench.promises import Gate, at_most
 from bench.serving import prompts
 from bench.serving.lab import Lab
 from bench.serving.part import Part, Tick
+from bench.serving.profiles import COORDINATES
 from bench.serving.prompts import BATCH_PROMPTS, PROFILE_SHAPE, SHAPES, Shape
 from bench.serving.servers import Models
 from bench.spread import Spread
@@ -86,7 +87,7 @@ def measure(lab: Lab, models: Models, tick: Tick) -> list[Answering]:
 
 def _profile(d: int) -> ProfileModel:
     """Return a profile as served, with the model that answers what is not of its kind."""
-    learnt = fit(prompts.history(d), seed=0)
+    learnt = fit(prompts.history(d), seed=0, coordinates=COORDINATES)
     return ProfileModel(learnt, fallback=FoundationModel(layer_steps(4)))
 
 

@@ -29,7 +29,8 @@ class Plan:
     answer_seconds: float = 0.3
     cost_repetitions: int = 3
     cost_seconds: float = 0.25
-    pair_count: int = 3  # of models that are watched, and that two workers share
+    pair_count: int = 3  # of models that are watched, that two workers share, that keep to a core
+    least_calls: int = 32  # of a slice, however slow they are
     cost_step: int = 1  # takes every so-manieth place of an axis, and its last
     profile_shapes: tuple[Shape, ...] = SHAPES
 
@@ -41,7 +42,7 @@ class Plan:
 
 
 QUICK = Plan(
-    repetitions=2,
+    repetitions=1,
     slice_seconds=0.05,
     latency_calls=100,
     memory_calls=1500,
@@ -51,6 +52,7 @@ QUICK = Plan(
     cost_repetitions=1,
     cost_seconds=0.01,
     pair_count=1,
+    least_calls=8,  # one a connection
     cost_step=10,
     profile_shapes=SHAPES[:1],
 )
@@ -145,10 +147,10 @@ class Lab:
 
     def calls_of(self, contender: Contender, seconds: float) -> int:
         """Return how many calls take so long; also warms the server up."""
-        calls = 32
-        for _ in range(2):  # 32 calls gauge the slowest request, and far too little of a fast one
+        calls = least = self.plan.least_calls
+        for _ in range(2):  # so few gauge the slowest request, and far too little of a fast one
             rate = self.slice(contender, min(calls, 500)).rate
-            calls = max(32, round(rate * seconds))
+            calls = max(least, round(rate * seconds))
         return calls
 
 

@@ -38,7 +38,7 @@ class Together:
 def measure(lab: Lab, models: Models, tick: Tick) -> list[Together]:
     """Return every way to be placed, in turns; nothing on a machine of one core."""
     rows = []
-    for model, shape in ASKED:
+    for model, shape in ASKED[: lab.plan.pair_count]:
         if len(lab.cores.all) > 1:
             rows += _rows(lab, models, model, shape)
         tick()
@@ -97,4 +97,4 @@ def gates(rows: list[Together]) -> Iterator[Gate]:
             yield at_least(name, row.rate_ratio.median, GATE)
 
 
-PART = Part("together", "cores", lambda _: len(ASKED), measure, tables, gates)
+PART = Part("together", "cores", lambda plan: plan.pair_count, measure, tables, gates)
