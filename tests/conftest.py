@@ -4,8 +4,10 @@ The longest files are the first, so that no process is left alone with one at th
 """
 
 import os
+import re
 import shutil
 from collections.abc import Generator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -21,7 +23,14 @@ LONGEST = (  # what takes more than half a minute; `make test` starts files in t
     *("bench/test_pretraining.py", "test_readme.py", "service/test_pretrain.py"),
     *("service/test_lifecycle.py",),
 )
+SLOW_FILE = re.compile(r"^pytestmark = pytest\.mark\.slow\b", re.MULTILINE)
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import a slow file where no slow test is run: what it loads takes seconds."""
+    is_asked = config.option.markexpr != "not slow" or collection_path.suffix != ".py"
+    return None if is_asked or not SLOW_FILE.search(collection_path.read_text("utf-8")) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +56,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return failed_if_skipped((yield))
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory):
+    """A folder that all processes of this run share, for what one of them makes for all."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="module")

@@ -4,29 +4,12 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import replace
-from datetime import UTC, datetime
 
-from service.demo_profile import NAME, write_history
-from service.history_reader import Roles
-from service.pretrain_run import Plan, keep, learn, read
-from service.replay import GROUP, LABEL
 from tests.deploy.test_dashboard_live import free_port
 from tests.e2e.alerting import TOKEN
 from tests.e2e.conftest import spawn
 
 ADMIN_TOKEN = "an-admin-token-of-the-test"
-
-
-def profile_store(folder, hours, names=(NAME,)):
-    """Return a store with one profile of the earliest weeks under each of some names."""
-    write_history(folder / "history.csv", hours.first_replayed())
-    plan = Plan(NAME, folder / "history.csv", False, Roles(group=GROUP, target=LABEL))
-    found = read(plan)
-    learnt = learn(plan, found, lambda *_: None)
-    for name in names:
-        keep(replace(plan, name=name), found, learnt, folder / "store", 0.0, datetime.now(UTC))
-    return folder / "store"
 
 
 def tokens(folder):

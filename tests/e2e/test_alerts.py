@@ -9,21 +9,18 @@ import re
 import shutil
 import time
 import urllib.request
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model.checkpoint import FOUNDATION_FILE, load, load_stored
-from service.demo_profile import NAME, write_history
-from service.history_reader import Roles
 from service.monitors import reference_of
-from service.pretrain_run import Plan, keep, learn, read
-from service.replay import GROUP, LABEL, read_hours
+from service.replay import read_hours
 from tests.deploy.test_dashboard_live import CHOSEN, Api, filled, free_port, queries
 from tests.e2e.alerting import Webhook, alerting, ask
+from tests.e2e.bikes import profile_store
 from tests.e2e.conftest import spawn
 from tests.e2e.replay import Caller, unchanged
 
@@ -50,16 +47,9 @@ def hours():
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory, hours):
+def store(tmp_path_factory, run_folder):
     """Return a store of seven names for one profile of the earliest weeks."""
-    folder = tmp_path_factory.mktemp("profiles")
-    write_history(folder / "history.csv", hours.first_replayed())
-    plan = Plan(NAME, folder / "history.csv", False, Roles(group=GROUP, target=LABEL))
-    found = read(plan)
-    learnt = learn(plan, found, lambda *_: None)
-    for name in HARMFUL + HARMLESS:
-        keep(replace(plan, name=name), found, learnt, folder / "store", 0.0, datetime.now(UTC))
-    return folder / "store"
+    return profile_store(run_folder, tmp_path_factory.mktemp("profiles"), HARMFUL + HARMLESS)
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,9 @@ from service.ledger import Ledger
 from service.monitors import reference_of
 from service.replay import read_hours
 from tests.e2e.alerting import alerting, ask
+from tests.e2e.bikes import profile_store
 from tests.e2e.replay import Caller
-from tests.e2e.stack import Reevaluator, Replica, profile_store, tokens
+from tests.e2e.stack import Reevaluator, Replica, tokens
 
 pytestmark = pytest.mark.slow
 
@@ -73,12 +74,12 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
+def stack(tmp_path_factory, run_folder):
     """Run all of it, and a caller that asks both replicas."""
     if not shutil.which("prometheus") or not shutil.which("prometheus-alertmanager"):
         pytest.skip("prometheus or prometheus-alertmanager is not installed")
     folder, hours, restarts = tmp_path_factory.mktemp("loop"), read_hours(), []
-    store = profile_store(folder, hours)
+    store = profile_store(run_folder, folder)
     (folder / "rules.yaml").write_text(RULES)
     (folder / "alerting").mkdir()
     environ = tokens(folder) | {"SONOBA_STORE_POLL_SECONDS": "0.5"}

@@ -30,8 +30,9 @@ from service.monitors import reference_of
 from service.replay import read_hours
 from service.report import read
 from tests.e2e.alerting import TOKEN
+from tests.e2e.bikes import profile_store
 from tests.e2e.replay import Caller
-from tests.e2e.stack import Reevaluator, Replica, profile_store, tokens
+from tests.e2e.stack import Reevaluator, Replica, tokens
 
 pytestmark = pytest.mark.slow
 
@@ -64,10 +65,10 @@ class Dying(Reevaluator):
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
+def stage(tmp_path_factory, run_folder):
     """Return a store with its replicas, prompts that harm, and what a re-evaluator needs."""
     folder, hours = tmp_path_factory.mktemp("reevaluator"), read_hours()
-    store = profile_store(folder, hours)
+    store = profile_store(run_folder, folder)
     (folder / "rules.yaml").write_text(RULES)
     environ = tokens(folder) | {"SONOBA_STORE_POLL_SECONDS": "0.5"}
     replicas = [Replica(store, NAME, **environ).start() for _ in range(2)]

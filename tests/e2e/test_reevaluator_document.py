@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from service.replay import read_hours
 from tests.calling.document import named_blocks
 from tests.deploy.test_dashboard_live import free_port
-from tests.e2e.stack import profile_store
+from tests.e2e.bikes import profile_store
 
 pytestmark = pytest.mark.slow
 
@@ -27,10 +26,10 @@ IMPATIENT = "version: 1\ndefaults: {gather_seconds_max: 1s}\n"
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory):
+def machine(tmp_path_factory, run_folder):
     """Run the first two blocks; return what runs a block, the folder and the ports."""
     folder = tmp_path_factory.mktemp("machine")
-    profile_store(folder, read_hours())
+    profile_store(run_folder, folder)
     (folder / "rules.yaml").write_text(IMPATIENT)
     (folder / "sonoba").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m service.cli "$@"\n')
     (folder / "sonoba").chmod(0o755)

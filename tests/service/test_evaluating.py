@@ -17,13 +17,14 @@ from model.store import Store
 from monitoring.limits import Limits
 from monitoring.monitor import Monitor
 from service.candidates import Parent, foundation
-from service.demo_profile import NAME, pretrain
+from service.demo_profile import NAME
 from service.evaluating import Kept, NotComparable, Sources, evaluate
 from service.findings import Findings
 from service.monitors import reference_of
 from service.replay import draw, read_hours
 from service.repretrained import repretrained
 from service.seen import seen, singles
+from tests.e2e.bikes import profile_store
 
 pytestmark = pytest.mark.slow  # seconds, all together
 
@@ -39,10 +40,8 @@ def hours():
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory, hours):
-    folder = tmp_path_factory.mktemp("bikes")
-    pretrain(folder, hours.first_replayed(), lambda *_: None)
-    return Store(folder / "store")
+def store(tmp_path_factory, run_folder):
+    return Store(profile_store(run_folder, tmp_path_factory.mktemp("bikes")))
 
 
 @pytest.fixture(scope="module")
