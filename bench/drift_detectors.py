@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import ADWIN
 
 from bench.drift_arrivals import Arrivals
 from monitoring.calibration import (
@@ -83,6 +82,8 @@ def combo_scores(normal: Normal, calibration: Calibration, rows: list[Array]) ->
 
 def calls(name: str, values: Array, line: float) -> NDArray[np.intp]:
     """Return the prompts after which a detector calls; ADWIN's line is its delta."""
+    from river.drift import ADWIN  # a second, in which it loads scikit-learn
+
     if name not in ADWIN_NAMES:
         return np.flatnonzero(values > line)
     adwin, found = ADWIN(delta=line, clock=1), []

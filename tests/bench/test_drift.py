@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
 
 pytest.importorskip("river", reason="ADWIN comes with the extra `bench`")
 
@@ -90,6 +89,8 @@ def test_the_gate_is_what_a_monitor_shows_prompt_by_prompt():
 
 
 def test_ks_and_psi_are_those_of_the_last_twenty_prompts():
+    from scipy import stats
+
     rng = np.random.default_rng(7)
     quiet = arrive(SETTING.quiet, 200, SETTING.lengths, rng).rows()
     came = arrive(SETTING.quiet, 30, SETTING.lengths, rng)

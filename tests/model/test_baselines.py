@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LinearRegression, RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from model.baselines import PENALTIES, mean, ols, ridge_cv
 
@@ -27,8 +24,17 @@ def one_by_one(make, x, y, queries):
     return np.array([make().fit(*xy).predict(q) for *xy, q in zip(x, y, queries, strict=True)])
 
 
-def standardised_least_squares():
-    return make_pipeline(StandardScaler(), LinearRegression())
+def least_squares():
+    from sklearn.linear_model import LinearRegression  # a second, which no other file shall wait
+
+    return LinearRegression()
+
+
+def standardised(*rest):
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), *rest)
 
 
 def naive_ridge(x, y, queries, penalty):
@@ -56,26 +62,26 @@ def test_the_mean_answers_every_query_with_its_own_prompts_labels():
 def test_least_squares_agrees_with_scikit_learn_where_there_are_enough_examples(M, d):
     x, y, queries = prompts(M, d)
 
-    assert ols(x, y, queries) == pytest.approx(
-        one_by_one(LinearRegression, x, y, queries), rel=1e-8
-    )
+    assert ols(x, y, queries) == pytest.approx(one_by_one(least_squares, x, y, queries), rel=1e-8)
 
 
 @pytest.mark.parametrize(("M", "d"), SHORT)
 def test_least_squares_takes_the_smallest_coefficients_where_there_are_too_few(M, d):
     x, y, queries = prompts(M, d)
 
-    peer = one_by_one(standardised_least_squares, x, y, queries)
+    peer = one_by_one(lambda: standardised(least_squares()), x, y, queries)
     assert ols(x, y, queries) == pytest.approx(peer, rel=1e-7)
     assert ols(x, y, x) == pytest.approx(y)  # it passes through its examples
 
 
 @pytest.mark.parametrize(("M", "d"), SHAPES + SHORT)
 def test_ridge_agrees_with_scikit_learn(M, d):
+    from sklearn.linear_model import RidgeCV
+
     x, y, queries = prompts(M, d)
 
     def peer():
-        return make_pipeline(StandardScaler(), RidgeCV(alphas=M * PENALTIES))
+        return standardised(RidgeCV(alphas=M * PENALTIES))
 
     assert ridge_cv(x, y, queries) == pytest.approx(one_by_one(peer, x, y, queries), rel=1e-7)
 
@@ -86,7 +92,7 @@ def test_the_penalty_is_the_one_a_refit_without_each_example_would_choose(M, d):
     answers = ridge_cv(x, y, queries)
 
     for block, labels, asked, answer in zip(x, y, queries, answers, strict=True):
-        scaler = StandardScaler().fit(block)
+        scaler = standardised().fit(block)
         z, zq = scaler.transform(block), scaler.transform(asked)
         losses = [naive_leave_one_out(z, labels, p * M) for p in PENALTIES]
         chosen = PENALTIES[np.argmin(losses)] * M

@@ -1,6 +1,7 @@
 """The served estimator of every model: affine in the labels, and the very answers it serves."""
 
 from dataclasses import fields
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,32 +20,38 @@ SECOND_MOMENT = COVARIANCE + np.outer(CENTRE, CENTRE)
 COORDINATES = ("intercept", "centred", "label-scaled", "scaled")
 LAW = COVARIANCE @ COVARIANCE  # beside it, a law whose prompts differ: its A is not symmetric
 MIXED = COVARIANCE @ np.diag([1.0, 4.0, 2.0]) @ COVARIANCE
-SERVED = {
+OTHERS = {
     "paper, of sums": PaperModel.from_sums(
         COVARIANCE, MIXED, 2.0 * LAW + np.trace(COVARIANCE) * COVARIANCE, 12.0, 20.0
     ),
     "paper": PaperModel(COVARIANCE, 12.0, 20.0),
     "paper, uncentred": PaperModel(SECOND_MOMENT, 12.0, 20.0, centred=False),
     "foundation": FOUNDATION,
-    **{coordinates: ProfileModel(learnt(coordinates)) for coordinates in COORDINATES},
 }
-HELD = {  # answered by one pass of the layers whatever the labels are, λ and label units held
-    "paper, of sums": SERVED["paper, of sums"],
-    "paper": SERVED["paper"],
-    "paper, uncentred": SERVED["paper, uncentred"],
-    "foundation": FoundationModel(FOUNDATION.steps, lambda_grid=(0.7,), correction_bound=np.inf),
-    **{
-        coordinates: ProfileModel(learnt(coordinates), correction_bound=np.inf)
-        for coordinates in COORDINATES
-    },
-}
+NAMES = (*OTHERS, *COORDINATES)
 
 
-@pytest.mark.parametrize("name", [*list(SERVED)[:4], *COORDINATES[:2]])
+@cache
+def model(name):
+    """Return a model as it is served; a profile is not learnt while files are collected."""
+    return OTHERS[name] if name in OTHERS else ProfileModel(learnt(name))
+
+
+@cache
+def held(name):
+    """Return one that answers by one pass of the layers, λ and label units held."""
+    if name == "foundation":
+        return FoundationModel(FOUNDATION.steps, lambda_grid=(0.7,), correction_bound=np.inf)
+    if name in COORDINATES:
+        return ProfileModel(learnt(name), correction_bound=np.inf)
+    return model(name)
+
+
+@pytest.mark.parametrize("name", [*OTHERS, *COORDINATES[:2]])
 def test_answers_are_affine_in_the_labels_at_fixed_choices(name):
     (x, y), queries, _ = asked(1, B=6)[0]
     other = y[::-1] + 3.0 * np.sin(np.arange(16.0))
-    served = HELD[name].answer
+    served = held(name).answer
 
     mixed = served(Block(Examples(x, 0.3 * y + 0.7 * other), queries)).predictions
 
@@ -62,7 +69,7 @@ def test_answers_are_affine_in_the_labels_among_those_of_one_scale(name):
     labels = 40.0 + np.stack([p + q, p - q, p + s, p - s])
     block = Block(Examples(np.repeat(x, 4, 0), labels), np.repeat(queries, 4, 0))
 
-    made = HELD[name].answer(block)
+    made = held(name).answer(block)
 
     assert list(made.modes) == [Mode.PROFILE] * 4
     sums = made.predictions.reshape(2, 2, -1).sum(1)
@@ -71,25 +78,25 @@ def test_answers_are_affine_in_the_labels_among_those_of_one_scale(name):
 
 
 @pytest.mark.parametrize("M", [6, 16, 50])
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_estimator_gives_the_served_answers(name, M):
     block, _ = asked(3, B=20, M=M)
-    answer = SERVED[name].answer(block)
-    own = np.flatnonzero(np.array(answer.modes) == SERVED[name].mode)
+    answer = model(name).answer(block)
+    own = np.flatnonzero(np.array(answer.modes) == model(name).mode)
     x, y = block.context
     fit = Block(Examples(x[own], y[own]), block.queries[own])
 
     for asked_of in (fit, summarised(fit)):
-        predictions = SERVED[name].estimator(asked_of).smoother.predictions
-        served = SERVED[name].answer(asked_of).predictions
+        predictions = model(name).estimator(asked_of).smoother.predictions
+        served = model(name).answer(asked_of).predictions
         assert len(own) > 10
         assert np.allclose(predictions, served, rtol=1e-9, atol=0.0)
 
 
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_summary_has_the_estimator_of_its_rows_without_the_rows(name):
     block, _ = asked(4, B=5)
-    rows, summary = (SERVED[name].estimator(given) for given in (block, summarised(block)))
+    rows, summary = (model(name).estimator(given) for given in (block, summarised(block)))
 
     assert summary.smoother.rows is None and summary.smoother.labels is None
     assert np.allclose(rows.task_covariance, summary.task_covariance)
@@ -98,10 +105,10 @@ def test_a_summary_has_the_estimator_of_its_rows_without_the_rows(name):
         assert np.allclose(got, expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", [name for name in SERVED if not name.startswith("paper")])
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("paper")])
 def test_the_layers_approximate_the_inverse_that_the_prior_asks_for(name):
     block, _ = asked(5, B=30, M=20)
-    smoother, noise, T, inverts = SERVED[name].estimator(block)
+    smoother, noise, T, inverts = model(name).estimator(block)
     exact = np.linalg.inv(smoother.gram + noise * np.linalg.inv(T))
     off = ((smoother.inverse - exact) @ smoother.gram @ exact).trace(axis1=1, axis2=2)
 
@@ -153,9 +160,9 @@ def test_what_foundation_answers_by_the_mean_looks_nowhere():
 @pytest.mark.parametrize("name", ["paper", "foundation", "centred"])
 def test_a_batch_has_the_estimators_of_its_prompts(name):
     (x, y), queries, _ = asked(9, B=5)[0]
-    together = SERVED[name].estimator(Block(Examples(x, y), queries))
+    together = model(name).estimator(Block(Examples(x, y), queries))
     for b in range(5):
-        alone = SERVED[name].estimator(
+        alone = model(name).estimator(
             Block(Examples(x[b : b + 1], y[b : b + 1]), queries[b : b + 1])
         )
         for field in fields(Smoother):
@@ -166,4 +173,4 @@ def test_a_batch_has_the_estimators_of_its_prompts(name):
 
 
 def test_every_model_is_estimating():
-    assert all(isinstance(model, Estimating) for model in SERVED.values())
+    assert all(isinstance(model(name), Estimating) for name in NAMES)

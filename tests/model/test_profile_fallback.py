@@ -1,5 +1,7 @@
 """The ladder below a profile: who answers a prompt that is not of its kind, and what is said."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,8 +14,15 @@ from model.prompt import Block, Examples
 from model.refusal import Refusal
 from tests.model.profiles import FOUNDATION, D, asked, history, learnt
 
-MODEL = ProfileModel(learnt(), fallback=FOUNDATION)
-ALONE = ProfileModel(learnt())
+
+@cache  # not while files are collected
+def model():
+    return ProfileModel(learnt(), fallback=FOUNDATION)
+
+
+@cache
+def alone():
+    return ProfileModel(learnt())
 
 
 def in_grams(block, examples=True):
@@ -30,7 +39,7 @@ def cautions(answer):
 def test_a_prompt_in_another_unit_is_answered_by_the_foundation_model_and_it_is_said():
     block, _ = asked(1)
 
-    answer = MODEL.answer(in_grams(block))
+    answer = model().answer(in_grams(block))
 
     expected = FOUNDATION.answer(in_grams(block)).predictions
     np.testing.assert_array_equal(answer.predictions, expected)
@@ -43,7 +52,7 @@ def test_a_prompt_in_another_unit_is_answered_by_the_foundation_model_and_it_is_
 def test_queries_in_another_unit_than_their_examples_are_refused_by_name():
     block, _ = asked(1)
 
-    answer = MODEL.answer(in_grams(block, examples=False))
+    answer = model().answer(in_grams(block, examples=False))
 
     (prompt, refusal), *_ = answer.refusals
     assert (prompt, refusal.reason, refusal.field) == (0, "OUT_OF_RANGE_FEATURE", "queries")
@@ -57,7 +66,7 @@ def test_labels_in_another_unit_go_to_the_foundation_model():
     x, y = block.context
     cents = Block(Examples(x, 100.0 * y), block.queries)
 
-    answer = MODEL.answer(cents)
+    answer = model().answer(cents)
 
     np.testing.assert_array_equal(answer.predictions, FOUNDATION.answer(cents).predictions)
     assert answer.warned[0].sentence.startswith("answered without the history's profile: labels")
@@ -66,7 +75,7 @@ def test_labels_in_another_unit_go_to_the_foundation_model():
 def test_without_a_fallback_a_foreign_prompt_is_refused():
     block, _ = asked(1)
 
-    answer = ALONE.answer(in_grams(block))
+    answer = alone().answer(in_grams(block))
 
     assert [refusal.reason for _, refusal in answer.refusals] == ["OUT_OF_RANGE_FEATURE"]
 
@@ -76,7 +85,7 @@ def test_fewer_than_four_examples_of_another_kind_are_answered_by_their_mean():
     x, y = block.context
     moved = Block(Examples(x, 1e6 + y), x[:, :2])
 
-    answer = MODEL.answer(moved)
+    answer = model().answer(moved)
 
     np.testing.assert_allclose(answer.predictions, np.full((1, 2), 1e6 + y.mean()))
     assert list(answer.modes) == [Mode.MEAN]
@@ -87,7 +96,7 @@ def test_labels_that_are_all_one_foreign_number_are_answered_by_it():
     block, _ = asked(3)
     flat = Block(Examples(block.context.x, np.full((1, 16), 1e7)), block.queries)
 
-    for served in (MODEL, ALONE):
+    for served in (model(), alone()):
         answer = served.answer(flat)
         np.testing.assert_array_equal(answer.predictions, 1e7)
         assert list(answer.modes) == [Mode.MEAN]
@@ -96,13 +105,13 @@ def test_labels_that_are_all_one_foreign_number_are_answered_by_it():
 def test_a_foreign_prompt_changes_nothing_for_its_neighbours():
     block, _ = asked(4, B=5)
     (x, y), queries = block.context, block.queries
-    whole = MODEL.answer(block).predictions.copy()
+    whole = model().answer(block).predictions.copy()
     unit = np.array([1.0, 1000.0, 1.0])
     x, y, queries = x.copy(), y.copy(), queries.copy()
     x[1], queries[1] = x[1] * unit, queries[1] * unit  # foundation
     queries[3] = queries[3] * unit  # refused
 
-    answer = MODEL.answer(Block(Examples(x, y), queries))
+    answer = model().answer(Block(Examples(x, y), queries))
 
     assert list(answer.modes) == [3, 2, 3, 0, 3]
     np.testing.assert_array_equal(answer.predictions[[0, 2, 4]], whole[[0, 2, 4]])
@@ -141,7 +150,7 @@ def test_a_provisional_profile_says_so_beside_every_answer():
     for B in (1, 3):
         block, _ = asked(6, B=B)
         assert cautions(provisional.answer(block)) == [Caution.PROVISIONAL_PROFILE] * B
-    assert list(MODEL.answer(asked(6)[0]).warned) == []
+    assert list(model().answer(asked(6)[0]).warned) == []
 
 
 def test_a_summary_without_second_moments_is_refused():
@@ -149,7 +158,7 @@ def test_a_summary_without_second_moments_is_refused():
     block = Block(Moments(5, zero, np.zeros(1), None, zero, np.ones(1)), np.zeros((1, 2, D)))
 
     with pytest.raises(Refusal, match=r"summary\.second_moments"):
-        MODEL.answer(block)
+        model().answer(block)
 
 
 def test_a_foreign_summary_goes_down_the_same_ladder():
@@ -160,7 +169,7 @@ def test_a_foreign_summary_goes_down_the_same_ladder():
     scatter, products = u.mT @ u * np.outer(unit, unit), (r[:, None] @ u)[:, 0] * unit
     moments = Moments(16, mean * unit, y.mean(1), scatter, products, (r * r).sum(1))
 
-    answer = MODEL.answer(Block(moments, block.queries * unit))
+    answer = model().answer(Block(moments, block.queries * unit))
 
     assert list(answer.modes) == [Mode.FOUNDATION]
     assert np.isfinite(answer.predictions).all()
@@ -177,7 +186,7 @@ def test_whatever_the_numbers_there_is_a_finite_answer_or_a_refusal(M, data):
     x, y = values[: (M + 2) * D].reshape(1, M + 2, D), values[(M + 2) * D :].reshape(1, M)
 
     with np.errstate(all="ignore"):
-        answer = MODEL.answer(Block(Examples(x[:, :M], y), x[:, M:]))
+        answer = model().answer(Block(Examples(x[:, :M], y), x[:, M:]))
 
     refused = {prompt for prompt, _ in answer.refusals}
     assert np.isfinite(answer.predictions).all() or refused == {0}

@@ -12,7 +12,6 @@ from monitoring.monitor import REASONS, Monitor
 from monitoring.totals import RATIO_BUCKETS
 from tests.monitoring.quiet import prompts, reference, seen, summarised
 
-OWN = {"model": "m", "reference": reference().id}
 COUNTERS = {
     "prompts": (),
     "rows": (),
@@ -75,7 +74,9 @@ def samples(made, name):
 
 
 def value(made, name, **labels):
-    return made.get_sample_value(f"sonoba_drift_{name}", {**OWN, **labels})
+    return made.get_sample_value(
+        f"sonoba_drift_{name}", {"model": "m", "reference": reference().id, **labels}
+    )
 
 
 def test_the_families_are_those_of_the_contract():
@@ -102,8 +103,9 @@ def test_labels_are_those_of_the_contract(name, extra):
         assert got == (INFO if name == "info_channel_score" else VALUES[label])
 
 
-@pytest.mark.parametrize("known", [reference(), None], ids=["a reference", "none yet"])
-def test_every_counter_is_there_at_zero_from_the_start(known):
+@pytest.mark.parametrize("made", [reference, lambda: None], ids=["a reference", "none yet"])
+def test_every_counter_is_there_at_zero_from_the_start(made):
+    known = made()
     found = families(registry(monitor(reference=known)))
 
     for name, extra in COUNTERS.items():

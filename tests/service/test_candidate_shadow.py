@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 import numpy as np
 import pytest
@@ -267,7 +268,10 @@ def elsewhere():
     return fit(History(moved, is_ordered=False))
 
 
-SERVED = ProfileModel(profiles.learnt(), fallback=FOUNDATION)
+@cache
+def profile():
+    """Return a profile as served; it is not learnt while files are collected."""
+    return ProfileModel(profiles.learnt(), fallback=FOUNDATION)
 
 
 def test_where_the_candidate_would_hand_a_prompt_on_what_answers_is_judged():
@@ -275,7 +279,7 @@ def test_where_the_candidate_would_hand_a_prompt_on_what_answers_is_judged():
     model = ProfileModel(elsewhere(), fallback=FOUNDATION)
     assert set(model.answer(block).modes) == {pb.MODE_FOUNDATION}
     found, counts = beside(model)
-    found.look(block, SERVED.estimator(block), watched.fitted().reference)
+    found.look(block, profile().estimator(block), watched.fitted().reference)
 
     errors, is_answered = natural_errors(a_candidate(model), FOUNDATION, block)
     np.testing.assert_allclose(errors, natural(FOUNDATION.estimator(block)))
@@ -292,7 +296,7 @@ def test_a_prompt_that_the_candidate_would_refuse_is_left_out_and_counted():
     model = ProfileModel(elsewhere())  # without a fallback
     assert list(model.answer(block).modes) == [pb.MODE_PROFILE] * 7 + [0] * 5
     found, counts = beside(model)
-    found.look(block, SERVED.estimator(block), watched.fitted().reference)
+    found.look(block, profile().estimator(block), watched.fitted().reference)
 
     assert (found.paired.prompt_count, counts["paired"], counts["left_out"]) == (7, 7, 5)
 
@@ -315,7 +319,9 @@ def test_where_the_mean_of_the_labels_answers_its_error_is_judged():
 def test_prompts_that_come_as_sums_have_nothing_to_pair():
     block = asked(20, 3, M)[0]
     found, counts = beside(FOUNDATION)
-    found.look(summarised(block), SERVED.estimator(summarised(block)), watched.fitted().reference)
+    found.look(
+        summarised(block), profile().estimator(summarised(block)), watched.fitted().reference
+    )
 
     assert found.paired.prompt_count == 0
     assert not counts
@@ -338,9 +344,9 @@ class Slow(PaperModel):
 
 def watching(candidate):
     """Return a line with a candidate, and what watches it by hand."""
-    line = Line(SERVED, Monitor(NAME, "v", "profile", watched.fitted().reference), Budget())
+    line = Line(profile(), Monitor(NAME, "v", "profile", watched.fitted().reference), Budget())
     line.beside, counts = beside(candidate)
-    served = Served.of(Artifact(NAME, "v", SCHEMA, NOON, SERVED), line)
+    served = Served.of(Artifact(NAME, "v", SCHEMA, NOON, profile()), line)
     return line, Watching([served], Budget()), served, counts
 
 
@@ -349,7 +355,7 @@ def test_a_candidate_that_breaks_costs_its_sums_only_and_is_logged_once(caplog):
     with caplog.at_level(logging.ERROR, "sonoba"):
         for seed in range(3):
             block = asked(seed, 5, M)[0]
-            found.offer(served, block, SERVED.answer(block))
+            found.offer(served, block, profile().answer(block))
             found.look()
 
     assert caplog.messages == [f"candidate {'0' * 12} of model {NAME} failed beside it"]
@@ -360,7 +366,7 @@ def test_a_candidate_that_breaks_costs_its_sums_only_and_is_logged_once(caplog):
 def test_what_a_candidate_costs_counts_within_the_share_of_the_monitor():
     line, found, served, _ = watching(Slow(np.eye(3), 0.5))
     block = asked(1, 20, M)[0]
-    found.offer(served, block, SERVED.answer(block))
+    found.offer(served, block, profile().answer(block))
     found.look()
 
     assert line.beside.paired.prompt_count == 20

@@ -71,8 +71,9 @@ def test_no_batch_is_larger_than_its_bounds(M):
     assert max(number_count(one) for one in batches) <= BATCH_NUMBERS
 
 
-@pytest.mark.parametrize("model", [MODEL, ProfileModel(learnt())], ids=["paper", "profile"])
-def test_what_is_seen_is_the_served_estimator(model):
+@pytest.mark.parametrize("kind", ["paper", "profile"])
+def test_what_is_seen_is_the_served_estimator(kind):
+    model = MODEL if kind == "paper" else ProfileModel(learnt())
     block = asked(2, B=4)[0]
     found, expected = seen(model, block), served_of(model.estimator(block))
 

@@ -20,7 +20,11 @@ from tests.service.test_stream import numbered
 from tests.service.watched import NAME, request
 
 SCORED = pb.PredictOptions(include_shift_score=True)
-REFERENCE = watched.fitted().reference
+
+
+def known():
+    """Return the served profile's reference."""
+    return watched.fitted().reference
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +64,9 @@ def naive(store, block):
         leverage = row @ P @ row + s.centred / s.count
         assert leverage < 0.5  # above it, rows are refitted
         errors.append((label - row @ w) / (1.0 - leverage))
-    lengths = REFERENCE.baselines.lengths
+    lengths = known().baselines.lengths
     place = int(np.abs(np.log(block.example_count / lengths)).argmin())
-    base = REFERENCE.baselines
+    base = known().baselines
     logs = np.log(block.example_count), np.log(lengths), np.log(base.natural)
     moved = np.exp(np.interp(*logs)) / base.natural[place]  # to the prompt's own length
     normal = base.predicted[place] * moved, base.loo[place] * moved
@@ -83,7 +87,7 @@ def test_features_are_told_by_how_far_their_mean_lies_the_farthest_first(stub):
     block = asked(1, M=20)[0]
     score = stub.Predict(request(block, options=SCORED)).shift_score
 
-    normal = REFERENCE.normal
+    normal = known().normal
     expected = (block.context.x[0].mean(0) - normal.mean) / normal.deviation
     order = np.argsort(-np.abs(expected))
     assert [one.name for one in score.feature_shifts] == [COLUMNS[place] for place in order]
@@ -143,7 +147,7 @@ def test_the_client_brings_the_score_of_one_and_of_many(served, stub):
     assert one.shift.expected_error_ratio == score.expected_error_ratio
     assert one.shift.leave_one_out_ratio == score.leave_one_out_ratio
     assert one.shift.features == tuple((f.name, f.score) for f in score.feature_shifts)
-    assert {answer.reference for answer in (one, *many)} == {REFERENCE.id}
+    assert {answer.reference for answer in (one, *many)} == {known().id}
     assert len({answer.shift.expected_error_ratio for answer in many}) == 6
 
 
@@ -199,10 +203,10 @@ def test_answers_and_the_model_name_their_reference(stub):
     together = stub.PredictBatch(batch(*block.context, block.queries, model=NAME))
     [streamed] = stub.PredictStream(numbered([request(block)]))
 
-    assert model.reference == REFERENCE.id
-    assert listed[NAME].reference == REFERENCE.id
-    assert stub.Predict(request(block)).reference == REFERENCE.id
-    assert (together.reference, streamed.response.reference) == (REFERENCE.id, REFERENCE.id)
+    assert model.reference == known().id
+    assert listed[NAME].reference == known().id
+    assert stub.Predict(request(block)).reference == known().id
+    assert (together.reference, streamed.response.reference) == (known().id, known().id)
 
 
 @pytest.mark.parametrize(
