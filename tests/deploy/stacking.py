@@ -1,6 +1,5 @@
 """The stack as its own process, as `make stack` runs it, on free ports."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -11,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from bench import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("SONOBA_GRPC", "SONOBA_METRICS", "SONOBA_ADMIN", "SONOBA_WEBHOOK")
@@ -52,11 +53,7 @@ class Stack:
 
     def pids(self):
         """Return the process ids of what it started."""
-        found = []
-        for task in Path(f"/proc/{self.child.pid}/task").glob("*/children"):
-            with contextlib.suppress(FileNotFoundError):  # a thread that has ended meanwhile
-                found += [int(pid) for pid in task.read_text().split()]
-        return found
+        return machine.children(self.child.pid)
 
     def end(self, number):
         """Send a signal; return the exit status."""

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -51,11 +52,14 @@ SUPERVISED = {"sonoba_workers", "sonoba_workers_alive"}
 ACCESS = {"sonoba_certificate_expiry_timestamp_seconds", "sonoba_certificate_lifetime_seconds"}
 
 
+FEW_COLLECTIONS = {"GOGC": "400", "GOMAXPROCS": "1"}  # of promtool's garbage, a third of its time
+
+
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed: Debian package prometheus")
-    command = ["promtool", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+    command, environ = ["promtool", *arguments], os.environ | FEW_COLLECTIONS
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=200)
 
 
 def parsed(text: str) -> list[dict]:
@@ -112,9 +116,11 @@ def test_promtool_sees_every_alert_do_what_it_says(path):
 def test_promtool_finds_a_wrong_line(tmp_path):
     wrong = gen.render().replace("sonoba_drift_gate:max > 2\n", "sonoba_drift_gate:max > 4.5\n")
     (tmp_path / gen.RULES.name).write_text(wrong)
-    shutil.copy(RULES / "sonoba.harm.test.yaml", tmp_path)
+    harm = yaml.safe_load((RULES / "sonoba.harm.test.yaml").read_text(encoding="utf-8"))
+    harm["tests"] = harm["tests"][:1]  # its first case is of that line
+    (tmp_path / "harm.yaml").write_text(yaml.safe_dump(harm))
 
-    ran = promtool("test", "rules", str(tmp_path / "sonoba.harm.test.yaml"))
+    ran = promtool("test", "rules", str(tmp_path / "harm.yaml"))
 
     assert ran.returncode == 1
     assert "SonobaErrorInflationCritical" in ran.stderr + ran.stdout

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from bench import machine
 from tests.e2e.conftest import spawn
 
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -48,9 +49,7 @@ class Fleet:
 
     def pids(self):
         """Return the process ids of the workers."""
-        task = Path(f"/proc/{self.child.pid}/task")
-        found = [p.read_text().split() for p in task.glob("*/children")]
-        return sorted(int(pid) for pids in found for pid in pids)
+        return sorted(machine.children(self.child.pid))
 
     def pid_of(self, number):
         """Return the process id of one worker, as it is told to it."""
