@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -305,7 +305,7 @@ def test_a_profile_pretrained_again_brings_its_own_reference(
     assert repretrained(parent._replace(manifest=None), blocks, seed=0) is None
 
 
-@lru_cache
+@cache
 def subject(world, kind):
     """Return a setting of one length and a model in it with the reference of its first prompts."""
     (setting,) = (one for one in settings() if one.name == f"{world}, M = 50")
@@ -315,6 +315,12 @@ def subject(world, kind):
     model = BestLayer(setting.world) if kind == "paper" else FALLBACK
     reference = first_prompts(kind, model, setting, np.random.default_rng([0, 1]))
     return setting, watched(setting, Subject(kind, model, reference, {}))
+
+
+@cache
+def case_of(world, shift, kind="paper", has_kept=False, seed=0):
+    """Return one evaluation; some are asked for by several tests."""
+    return run(*subject(world, kind), shift, has_kept, seed)
 
 
 KINDS = {
@@ -329,7 +335,8 @@ KINDS = {
     ("world", "shift"), [(world, shift) for world, told in KINDS.items() for shift in told]
 )
 def test_every_kind_of_shift_has_its_verdict(world, shift, evidence):
-    cases = [run(*subject(world, "paper"), shift, evidence == "kept", seed) for seed in (0, 1)]
+    has_kept = evidence == "kept"
+    cases = [case_of(world, shift, has_kept=has_kept, seed=seed) for seed in (0, 1)]
 
     assert all(is_right(case.findings, "paper", shift) for case in cases), cases
 
@@ -337,7 +344,7 @@ def test_every_kind_of_shift_has_its_verdict(world, shift, evidence):
 @pytest.mark.parametrize("kind", ["foundation", "profile"])
 @pytest.mark.parametrize("shift", ["quiet", "scale_1.5", "rotation", "noise_4", "t3"])
 def test_models_that_feel_no_covariates_are_kept(kind, shift):
-    case = run(*subject("iid5", kind), shift, False, 0)
+    case = case_of("iid5", shift, kind)
 
     assert is_right(case.findings, kind, shift), case
 
@@ -346,15 +353,15 @@ def test_models_that_feel_no_covariates_are_kept(kind, shift):
 @pytest.mark.parametrize("shift", ["scale_1.1", "scale_1.5", "t3"])
 def test_the_wrong_verdicts_of_a_simpler_procedure_do_not_come_back(world, shift):
     """Never fall back at x1.1, never re-pretrain at x1.5, never noise at t3; ten windows each."""
-    cases = [run(*subject(world, "paper"), shift, False, seed) for seed in range(10)]
-    cases += [run(*subject("iid5", "paper"), shift, True, seed) for seed in range(10)]
+    cases = [case_of(world, shift, seed=seed) for seed in range(10)]
+    cases += [case_of("iid5", shift, has_kept=True, seed=seed) for seed in range(10)]
 
     assert not any(is_forbidden(case.findings, "paper", shift) for case in cases)
     assert all(is_right(case.findings, "paper", shift) for case in cases)
 
 
 def test_nothing_that_a_layer_can_be_made_of_helps_heavy_tails():
-    case = run(*subject("iid5", "paper"), "t3", False, 0)
+    case = case_of("iid5", "t3")
 
     assert case.findings.reason == "HEAVY_TAILS"
     assert case.candidate.kind == "foundation"
@@ -364,8 +371,7 @@ def test_nothing_that_a_layer_can_be_made_of_helps_heavy_tails():
 
 
 def test_a_recalibrated_layer_is_stored_and_read_again(tmp_path):
-    setting, one = subject("iid5", "paper")
-    case = run(setting, one, "rotation", False, 0)
+    case = case_of("iid5", "rotation")
     version = Store(tmp_path).add(case.candidate.draft, case.candidate.arrays)
     made = load_stored(tmp_path, "paper", version)
     block = Block(
