@@ -237,10 +237,11 @@ class Processes:
 
     def run(self, name, words):
         """Start a command in the surroundings of a container."""
+        environ = {**os.environ, "PYTHONPATH": "client", "SONOBA_LAME_DUCK_SECONDS": "0.1"}
         return subprocess.Popen(
             [sys.executable, "-m", "service.cli", *(self.ports.get(one, one) for one in words)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": "client", **self.environment(name)},
+            env=environ | self.environment(name),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -63,7 +63,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def seen(folder):
     """Start it, look at everything once, and end it as Ctrl-C does."""
-    stack = Stack(folder)
+    stack = Stack(folder, SONOBA_LAME_DUCK_SECONDS="0.1")
     try:
         line = stack.read_until(" predict ").strip()
         at = {name: stack.address(name) for name in ("status page", "reports", "Prometheus")}
@@ -214,7 +214,8 @@ def test_a_taken_port_is_one_sentence_that_names_its_setting(tmp_path, folder):
 def test_a_program_that_cannot_start_ends_the_others_and_says_why(tmp_path, folder):
     rules = tmp_path / "rules.yaml"
     rules.write_text("version: 9\n")
-    said = refused(tmp_path / "stack", SONOBA_RULES_FILE=str(rules))
+    environ = {"SONOBA_RULES_FILE": str(rules), "SONOBA_LAME_DUCK_SECONDS": "0.1"}
+    said = refused(tmp_path / "stack", **environ)
 
     assert "Error: reevaluator ended by itself with status 1" in said
     assert "rules_file: " in said

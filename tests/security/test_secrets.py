@@ -45,6 +45,7 @@ class Stage:
             SONOBA_LOG_LEVEL="debug",
             SONOBA_LOG_FORMAT="auto",
             SONOBA_LOG_CALLS_SHARE="1",
+            SONOBA_LAME_DUCK_SECONDS="0",
         )
 
     def write(self, name, text):
