@@ -21,7 +21,8 @@ LONGEST = (  # what takes more than half a minute; `make test` starts files in t
     *("monitoring/test_combo.py", "service/test_page_browser.py", "deploy/test_stack.py"),
     *("service/test_report_browser.py", "e2e/test_workers.py", "pretrain/test_foundation.py"),
     *("bench/test_pretraining.py", "test_readme.py", "service/test_pretrain.py"),
-    *("service/test_lifecycle.py",),
+    *("service/test_lifecycle.py", "assess/test_guide.py", "assess/test_command.py"),
+    *("assess/test_quality.py", "assess/test_browser.py"),
 )
 SLOW_FILE = re.compile(r"^pytestmark = pytest\.mark\.slow\b", re.MULTILINE)
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")

@@ -31,6 +31,7 @@ HARMFUL = ("scale", "rotation", "correlation")
 HARMLESS = ("task", "mean", "traffic", "absurd")
 PAGE_SECONDS = 30.0  # from the shift to the webhook
 RESOLVE_SECONDS = 90.0
+PANEL_SECONDS = 30.0
 WARM_SECONDS = 90.0
 CRITICAL = "SonobaErrorInflationCritical"
 EMPTY = {  # panels with a query of what is not here: a re-evaluator, and a version that came
@@ -107,6 +108,13 @@ def until(found, seconds, what):
         time.sleep(0.2)
 
 
+def empty_panels(api):
+    """Return the titles of panels that show nothing."""
+    asked = [(title, filled(query, CHOSEN["all"])) for title, query in queries()]
+    here = [one for one in asked if not any(name in one[1] for name in ELSEWHERE)]
+    return {title for title, query in here if not api.numbers(query)}
+
+
 @dataclass
 class Story:
     """What happened, in the order it did."""
@@ -145,10 +153,10 @@ class Story:
         time.sleep(10.0)
         self.firing = ask(prometheus, f'ALERTS{{alertname="{CRITICAL}",alertstate="firing"}}')
         self.status = status_of(self.replicas[0])
-        api, chosen = Api(prometheus), CHOSEN["all"]
-        asked = [(title, filled(query, chosen)) for title, query in queries()]
-        here = [one for one in asked if not any(name in one[1] for name in ELSEWHERE)]
-        self.empty = {title for title, query in here if not api.numbers(query)}
+        ends = time.monotonic() + PANEL_SECONDS  # some want so many calls in a window
+        while (empty := empty_panels(Api(prometheus))) != EMPTY and time.monotonic() < ends:
+            time.sleep(0.5)
+        self.empty = empty
 
     def recover(self):
         self.recovered = time.monotonic()
