@@ -179,7 +179,7 @@ def test_a_second_signal_a_second_later_kills(folder):
         stack.read_until("sonoba is ready")
         started = stack.pids()
         stack.child.send_signal(signal.SIGTERM)
-        time.sleep(REPEAT_SECONDS + 0.5)
+        time.sleep(REPEAT_SECONDS + 2.0)  # a busy machine notes the first one late
         status = stack.end(signal.SIGTERM)
     finally:
         stack.close()
