@@ -70,10 +70,7 @@ def pass_through(S: Array, rows: Array, steps: Steps, times: Times = np.dot) -> 
             N = _turned(N, S, b, times)  # (p, p)
         else:
             turns.append(b)
-        if N is None or turns:
-            seen = _attended(left, N, S, turns, times)  # (n, p)
-        else:
-            seen = times(left, N)  # (n, p)
+        seen = _attended(left, N, S, turns, times)  # (n, p)
         seen *= a
         answered += seen
         left = left - times(seen, S)  # (n, p)
