@@ -19,7 +19,7 @@ from model import alone
 from model.answer import Answer, Solver
 from model.prompt import Block
 from service import codec, replies
-from service.ahead import Ahead
+from service.ahead import Ahead, are_small
 from service.beside import Beside, Found
 from service.call import Call
 from service.codec import Array
@@ -110,7 +110,7 @@ class _Way:
         is_wide = all(place.dtype is codec.FLOAT64 for place in places)
         self._solve = solve if is_wide else _widened(solve)
         self._quiet, self._row_count = ways.quiet, M + Q
-        together = model.together(M, Q)
+        together = model.together(M, Q) if are_small(layout.numbers_bytes) else None
         self._beside = together and Beside(layout, solve, together, ways.ahead)
         self._reply = replies.Plain(artifact, model.mode, Q, model.notes(M))
         self._mode, self._told = model.mode, ways.told
