@@ -25,11 +25,6 @@ Fits = Callable[[bytes], bool]
 """Tells whether another request of as many bytes is answered in the same way."""
 
 
-def are_small(request_bytes: int) -> bool:
-    """Return whether enough requests of a size may be solved together."""
-    return min(TOGETHER_MAX, TOGETHER_BYTES // request_bytes) > FEWEST
-
-
 def nobody() -> Iterable[bytes]:
     """Return the requests that wait where nobody knows of them."""
     return ()
@@ -94,9 +89,9 @@ class Ahead:
     ) -> Sequence[_Claimed]:
         """Return other requests to be solved beside this one, which nobody has claimed."""
         size, kept, found = len(wire), self._kept, []
-        if not are_small(size):
-            return ()
         room = min(TOGETHER_MAX, TOGETHER_BYTES // size) - 1
+        if room < FEWEST:
+            return ()
         for other in self.waiting():
             if len(other) == size and id(other) not in kept and other is not wire and fits(other):
                 found.append(_Claimed(other, of, solving))

@@ -1,9 +1,10 @@
 """A prompt solved with others of its layout that wait, where that is cheaper than by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeAlias
 
-from model.alone import Alone, Together
+from model.alone import Together
 from model.answer import Answer, Solver
 from service.ahead import Ahead
 from service.codec import Array
@@ -11,21 +12,22 @@ from service.layout import Asked, Layout
 
 Found: TypeAlias = tuple[Array, Solver]
 """Answers (Q,) or (), and how they were reached."""
+AloneOnWire: TypeAlias = Callable[[bytes], Found | None]
+"""Answers the prompt of one request by itself."""
 
 
 class Beside:
     """How the prompts of one layout are solved; safe to use from many threads."""
 
-    def __init__(self, layout: Layout, alone: Alone, together: Together, ahead: Ahead) -> None:
+    def __init__(
+        self, layout: Layout, alone: AloneOnWire, together: Together, ahead: Ahead
+    ) -> None:
         self._alone, self._together, self._ahead = alone, together, ahead
         self._places, self._fits = (layout.x, layout.y, layout.queries), layout.fits
 
     def solve(self, wire: bytes) -> Found | None:
         """Return what was found ahead for a request, or solve it and some that wait."""
-
-        def alone() -> Found | None:
-            return self._alone(*(place.read((wire,))[0] for place in self._places))
-
+        alone = partial(self._alone, wire)
         return self._ahead.solved(wire, self, self._fits, alone, self._solve_all)
 
     def _solve_all(self, wires: Sequence[bytes]) -> Sequence[Found | None]:

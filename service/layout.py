@@ -87,12 +87,6 @@ class Layout:
         """Whether requests bring a group or an id of their own."""
         return bool(self.group_id.stop or self.request_id.stop)
 
-    @property
-    def numbers_bytes(self) -> int:
-        """How many bytes of a request are numbers: of a large one nearly all."""
-        places = self.x, self.y, self.queries
-        return sum(place.span.stop - place.span.start for place in places)
-
     def fits(self, wire: bytes) -> bool:
         """Return whether a request of this length has this layout."""
         return self.cut(wire) == self.contents

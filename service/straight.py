@@ -19,8 +19,8 @@ from model import alone
 from model.answer import Answer, Solver
 from model.prompt import Block
 from service import codec, replies
-from service.ahead import Ahead, are_small
-from service.beside import Beside, Found
+from service.ahead import Ahead
+from service.beside import AloneOnWire, Beside, Found
 from service.call import Call
 from service.codec import Array
 from service.layout import Layout, Straight
@@ -110,8 +110,9 @@ class _Way:
         is_wide = all(place.dtype is codec.FLOAT64 for place in places)
         self._solve = solve if is_wide else _widened(solve)
         self._quiet, self._row_count = ways.quiet, M + Q
-        together = model.together(M, Q) if are_small(layout.numbers_bytes) else None
-        self._beside = together and Beside(layout, solve, together, ways.ahead)
+        self._solved: AloneOnWire = self._solve_alone
+        if (together := model.together(M, Q)) is not None:
+            self._solved = Beside(layout, self._solve_alone, together, ways.ahead).solve
         self._reply = replies.Plain(artifact, model.mode, Q, model.notes(M))
         self._mode, self._told = model.mode, ways.told
         self._samples: Samples | None = None
@@ -133,13 +134,7 @@ class _Way:
             return None
         if self._ids is not None and not self._ids(wire, call):
             return None
-        if self._beside is None:
-            x = ndarray(self._x_shape, self._x_type, wire[self._x])  # a copy: it may not be aligned
-            y = ndarray(self._y_shape, self._y_type, wire[self._y])
-            queries = ndarray(self._q_shape, self._q_type, wire[self._q])
-            found = self._quiet.run(self._solve, x, y, queries)
-        else:
-            found = self._quiet.run(self._beside.solve, wire)
+        found = self._quiet.run(self._solved, wire)
         if found is None:
             return None
         if call.purse is not None:
@@ -150,6 +145,12 @@ class _Way:
             self._ticks[found[1]]()
             self._draw(self._samples, found, wire)
         return self._reply.write(found, call.request_id)
+
+    def _solve_alone(self, wire: bytes) -> Found | None:
+        x = ndarray(self._x_shape, self._x_type, wire[self._x])  # a copy: it may not be aligned
+        y = ndarray(self._y_shape, self._y_type, wire[self._y])
+        queries = ndarray(self._q_shape, self._q_type, wire[self._q])
+        return self._solve(x, y, queries)
 
     def _draw(self, samples: Samples, found: Found, wire: bytes) -> None:
         """Show a prompt to whom chance gives it."""
