@@ -82,10 +82,10 @@ def combo_scores(normal: Normal, calibration: Calibration, rows: list[Array]) ->
 
 def calls(name: str, values: Array, line: float) -> NDArray[np.intp]:
     """Return the prompts after which a detector calls; ADWIN's line is its delta."""
-    from river.drift import ADWIN  # a second, in which it loads scikit-learn
-
     if name not in ADWIN_NAMES:
         return np.flatnonzero(values > line)
+    from river.drift import ADWIN  # a second, in which it loads scikit-learn
+
     adwin, found = ADWIN(delta=line, clock=1), []
     for place, value in enumerate(values.tolist()):
         before = adwin.estimation

@@ -20,7 +20,7 @@ import sonoba
 from bench.serving.profiles import write_profiles
 from bench.serving.prompts import Shape, model_name, schema
 from bench.tables import titled
-from model.document import fields_of
+from model.document import remade
 from model.manifest import Draft
 from model.store import Store
 from service.server import Server
@@ -47,10 +47,9 @@ def named(store: Path, d: int, count: int) -> list[str]:
     """Store the profile of d features under more names, and return all."""
     first = model_name("profile", Shape(ROWS, d))
     known = Store(store).load(first)
-    fields = {name: value for name, value in fields_of(known.manifest).items() if name != "weights"}
     names = [first, *(f"model-{place}" for place in range(1, count))]
     for name in names[1:]:
-        Store(store).save(Draft(**fields | {"name": name}), known.arrays)
+        Store(store).save(remade(Draft, known.manifest, name=name), known.arrays)
     return names
 
 

@@ -72,13 +72,14 @@ def changed(document: Read, **fields: Any) -> Read:
     return msgspec.structs.replace(document, **fields)
 
 
-def fields_of(document: msgspec.Struct) -> dict[str, Any]:
-    """Return what a document says, field by field."""
-    return msgspec.structs.asdict(document)
+def remade(kind: type[Read], document: msgspec.Struct, **fields: Any) -> Read:
+    """Return a document of another kind with the fields of one, and other values in some."""
+    kept = (name for name in kind.__struct_fields__ if name not in fields)
+    return kind(**{name: getattr(document, name) for name in kept}, **fields)
 
 
-def text_of(document: msgspec.Struct, without: str = "") -> str:
-    """Return a document's JSON, indented for people; one field of it may be left out.
+def bytes_of(document: msgspec.Struct, without: str = "") -> bytes:
+    """Return a document's JSON; one field of it may be left out.
 
     Raise `DocumentError` where reading it would fail or give something else.
     """
@@ -87,12 +88,12 @@ def text_of(document: msgspec.Struct, without: str = "") -> str:
     raw = msgspec.json.encode(told)
     if read(type(document), raw) != document:
         raise DocumentError("expected what JSON can say, got NaN or the like")
-    return msgspec.json.format(raw, indent=2).decode()
+    return raw
 
 
-def bytes_of(document: msgspec.Struct) -> bytes:
-    """Return the same without a space."""
-    return msgspec.json.format(text_of(document), indent=-1).encode()
+def text_of(document: msgspec.Struct, without: str = "") -> str:
+    """Return the same, indented for people."""
+    return msgspec.json.format(bytes_of(document, without), indent=2).decode()
 
 
 def _plain(value: object) -> object:

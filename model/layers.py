@@ -8,6 +8,7 @@ diverges: derived in docs/model.md. `model/tokens.py` is the same network token 
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -60,12 +61,11 @@ def pass_through(S: Array, rows: Array, steps: Steps, times: Times = np.dot) -> 
     for `times` the same of several prompts, S (B, p, p) and rows (B, n, p).
     """
     formed = _formed(len(steps) - 1, *rows.shape[-2:])
-    a, b = steps[0]
-    answered = a * rows  # (n, p)
+    answered = steps[0][0] * rows  # (n, p)
     left = rows - times(answered, S)  # (n, p)
     N: Array | None = None  # of the last layer of which it is formed
     turns: list[float] = []  # b of the layers since
-    for place, (a, next_b) in enumerate(steps[1:]):
+    for place, ((_, b), (a, _)) in enumerate(pairwise(steps)):
         if place < formed:
             N = _turned(N, S, b, times)  # (p, p)
         else:
@@ -74,7 +74,6 @@ def pass_through(S: Array, rows: Array, steps: Steps, times: Times = np.dot) -> 
         seen *= a
         answered += seen
         left = left - times(seen, S)  # (n, p)
-        b = next_b
     return answered, left
 
 

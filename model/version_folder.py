@@ -20,7 +20,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from model.document import DocumentError, fields_of, read
+from model.document import DocumentError, read, remade
 from model.document import text_of as text_of_document
 from model.layer_manifest import AnyDraft, AnyManifest, LayerDraft, LayerKind, LayerManifest
 from model.manifest import FORMAT, Array, Manifest, Weights
@@ -75,9 +75,13 @@ def _content(draft: AnyDraft, weights: bytes, arrays: Mapping[str, Leaf]) -> byt
     told = {name: Array(shape=leaf.shape, dtype=leaf.dtype.str) for name, leaf in arrays.items()}
     digest = hashlib.sha256(weights).hexdigest()
     kept = Weights(bytes=len(weights), sha256=digest, arrays=told)
-    kind = LayerManifest if isinstance(draft, LayerDraft) else Manifest
+    manifest: AnyManifest = (
+        remade(LayerManifest, draft, weights=kept)
+        if isinstance(draft, LayerDraft)
+        else remade(Manifest, draft, weights=kept)
+    )
     try:
-        return text_of(kind(**fields_of(draft), weights=kept)).encode()
+        return text_of(manifest).encode()
     except DocumentError as error:
         raise StoreError(f"{draft.name}: {MANIFEST}: {error}") from None
 

@@ -40,13 +40,13 @@ def bound_arenas() -> bool:
 
 def giving_back(pending: Callable[[], int]) -> Repeating:
     """Return what gives freed memory back while few calls are pending."""
-    trim = _of_glibc("malloc_trim") or (lambda _: 0)
+    return Repeating(lambda: give_back(pending()), LOOK_SECONDS, "memory")
 
-    def look() -> None:
-        if pending() <= FEW_CALLS:
-            trim(0)
 
-    return Repeating(look, LOOK_SECONDS, "memory")
+def give_back(pending: int) -> bool:
+    """Give freed memory back where few calls are pending; return whether there was any."""
+    trim = _of_glibc("malloc_trim")
+    return trim is not None and pending <= FEW_CALLS and bool(trim(0))
 
 
 def _of_glibc(name: str) -> Callable[..., int] | None:

@@ -69,7 +69,7 @@ def serve(**flags: str | None) -> None:
     be set by its SONOBA_ variable; a flag wins.
     """
     prepare()
-    settings = _settings({name: flag for name, flag in flags.items() if flag is not None})
+    settings = _settings(flags)
     if settings.workers > 1:
         raise SystemExit(_supervise(settings))
     become(Handed(settings, program()))
@@ -87,12 +87,12 @@ def reevaluator(**flags: str | None) -> None:
     from service.reevaluator import Reevaluator
     from service.start_error import StartError
 
+    settings = _settings(flags)
+    form = configure(settings.log_format, settings.log_level)
     try:
-        settings = Settings.from_environ(os.environ, **flags)
-        form = configure(settings.log_format, settings.log_level)
         process = Reevaluator(settings)
         process.start()
-    except (SettingsError, StartError) as error:
+    except StartError as error:
         raise click.ClickException(str(error)) from None
     scheme = "http" if settings.tls_cert_file is None else "https"
     hook = f"{scheme}://{settings.admin_host}:{process.webhook_port}"
@@ -110,7 +110,7 @@ def reevaluator(**flags: str | None) -> None:
     process.stop()
 
 
-def _settings(flags: Mapping[str, str]) -> Settings:
+def _settings(flags: Mapping[str, str | None]) -> Settings:
     try:
         return Settings.from_environ(os.environ, **flags)
     except SettingsError as error:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.document import fields_of
+from model.document import remade
 from model.features import columns
 from model.intervals import LEVELS
 from model.manifest import (
@@ -117,7 +117,7 @@ def feature_schema(told: Told, read: HistoryRead, found: Normal) -> FeatureSchem
     features = tuple(_feature(column, read, found, j) for j, column in enumerate(listed))
     return FeatureSchema(
         features=features,
-        label=Label(**fields_of(_feature(label, read, found, len(listed)))),
+        label=remade(Label, _feature(label, read, found, len(listed))),
         sources=read.sources,
         missing={name: share for name, share in read.missing.items() if share},
         hash=Schema(listed, told.target_unit).hash,

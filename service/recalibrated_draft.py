@@ -4,7 +4,7 @@ from datetime import datetime
 
 import numpy as np
 
-from model.document import changed
+from model.document import changed, remade
 from model.manifest import Draft, Feature, FeatureSchema, Length, Manifest, Origin
 from model.profile_parameters import ProfileParameters
 from monitoring.covariates import Normal
@@ -24,7 +24,6 @@ def recalibrated_draft(
 
     normal is the law of the window's covariates.
     """
-    known = {name: getattr(manifest, name) for name in Draft.__struct_fields__}
     sentence = (
         f"recalibrated on sums of {origin.prompt_count} prompts; the errors on held-out groups are "
         f"those of version {origin.parent}, which it was made from"
@@ -40,7 +39,7 @@ def recalibrated_draft(
         ),
         "metrics": changed(manifest.metrics, sentence=sentence),
     }
-    return Draft(**(known | told))
+    return remade(Draft, manifest, **told)
 
 
 def _length(known: Length, new: ProfileParameters) -> Length:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from service.handed import Handed, handing
 from service.port_hold import PortHold
+from service.process import STOP_SIGNALS
 from service.restarts import Restarts
 from service.settings import Settings
 from service.standing import Standing
@@ -23,7 +24,6 @@ from service.worker_ports import Ports, ports_of
 
 log = logging.getLogger("sonoba")
 
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 END_SECONDS = 10.0  # beyond the drain, after which a worker that has not ended is killed
 REPEAT_SECONDS = 1.0  # within which a second signal is the same wish: timeout(1) sends two
 INTERRUPTED = 130  # the exit status after a second signal

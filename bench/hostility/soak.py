@@ -20,6 +20,7 @@ import numpy as np
 from bench.hostility.traffic import Traffic
 from bench.serving import profiles, prompts
 from bench.serving.servers import Models, Service
+from model.document import remade
 from model.manifest import Draft
 from model.store import Store
 
@@ -102,9 +103,8 @@ def swap(store: Store) -> None:
 def add_twin(store: Store, name: str) -> None:
     """Store the version in force once more, as of a day later."""
     stored = store.load(name)
-    known = {key: getattr(stored.manifest, key) for key in Draft.__struct_fields__}
-    known["created"] = stored.manifest.created + timedelta(days=1)
-    store.add(Draft(**known), stored.arrays)
+    created = stored.manifest.created + timedelta(days=1)
+    store.add(remade(Draft, stored.manifest, created=created), stored.arrays)
 
 
 @click.command()

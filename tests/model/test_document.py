@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from msgspec import Meta
 
-from model.document import Document, DocumentError, bytes_of, changed, fields_of, read, text_of
+from model.document import Document, DocumentError, bytes_of, changed, read, remade, text_of
 
 
 class Inner(Document, kw_only=True):
@@ -77,9 +77,22 @@ def test_what_could_not_be_read_is_not_written(odd):
         text_of(odd)
 
 
+class Labelled(Outer, kw_only=True):
+    label: str
+
+
+def test_a_document_of_another_kind_takes_what_both_say():
+    made = remade(Labelled, WHOLE, label="y", low=None)
+
+    assert made == Labelled(name="a", inner=WHOLE.inner, low=None, label="y")
+    assert remade(Outer, made, low=0.1) == WHOLE
+    with pytest.raises(AttributeError, match="label"):
+        remade(Labelled, WHOLE)
+
+
 def test_a_document_is_changed_in_a_copy():
     other = changed(WHOLE, name="b")
 
-    assert (WHOLE.name, other.name) == ("a", "b") and fields_of(other)["low"] == 0.1
+    assert (WHOLE.name, other.name) == ("a", "b") and other.low == 0.1
     with pytest.raises(AttributeError):
         other.name = "c"  # type: ignore[misc]
