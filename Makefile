@@ -52,6 +52,9 @@ assess: .venv/assess.done  ## assess the shipped data: may a model of it be star
 
 # Thousands of processes start in the tests: what is compiled is kept, whatever the environment says.
 test test-fast: export PYTHONDONTWRITEBYTECODE :=
+# Tests run in several processes: threads of arithmetic below them would only wait for each other.
+test test-fast: export OPENBLAS_NUM_THREADS ?= 1
+test test-fast: export OMP_NUM_THREADS ?= 1
 
 test: .venv/dev.done  ## run every test; those that need torch only where it is present
 	$(BIN)/python -m pytest -q -n 3 $(TOGETHER) -m "not image"
