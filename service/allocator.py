@@ -45,8 +45,9 @@ def giving_back(pending: Callable[[], int]) -> Repeating:
 
 def give_back(pending: int) -> bool:
     """Give freed memory back where few calls are pending; return whether there was any."""
-    trim = _of_glibc("malloc_trim")
-    return trim is not None and pending <= FEW_CALLS and bool(trim(0))
+    if pending > FEW_CALLS or (trim := _of_glibc("malloc_trim")) is None:
+        return False
+    return bool(trim(0))
 
 
 def _of_glibc(name: str) -> Callable[..., int] | None:

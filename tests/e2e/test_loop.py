@@ -130,13 +130,13 @@ def interrupted(stack, story):
         again()
     stack.replicas[1].kill()
     stack.replicas[1].start()
-    until(lambda: stands("DONE", "ROLLED_BACK", "FAILED", "REJECTED"), 2 * LOOP_SECONDS, told)
+    until(lambda: ledger.get(shadowing.id).state.is_finished, 2 * LOOP_SECONDS, told)
     entries = [one for one in AuditLog(stack.store / "audit.sqlite").entries() if one.model == NAME]
     return SimpleNamespace(
         before=story.in_force,
         pointer=kept.current(NAME),
-        # An alert that fires again meanwhile, by right, may have begun the next one by now.
-        evaluation=next(one for one in ledger.list(NAME).evaluations if one.id == shadowing.id),
+        # Not the newest: an alert that fires again meanwhile, by right, may have begun the next.
+        evaluation=ledger.get(shadowing.id),
         promotions=[one for one in entries if one.action == "PROMOTING"],
         checked=AuditLog(stack.store / "audit.sqlite").verify(),
     )
