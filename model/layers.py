@@ -6,22 +6,25 @@ with W^PV = diag(-b I, -a); the two-channel form of von Oswald et al. 2022). Att
 diverges: derived in docs/model.md. `model/tokens.py` is the same network token by token.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-SPARED = ((26.0, 0.7), (50.0, 3.0), (95.0, 8.0))
-"""From a width of (first) + (second) · rows on, products of matrices for one layer more cost more
-than what they spare: docs/performance.md, Wide prompts."""
+SPARED = ((31.0, 2.0), (72.0, 6.0), (200.0, 1.0))
+"""From a width of (first) + (second) · rows on, to form N once more, or at last F, costs more than
+it spares: docs/performance.md, Wide prompts."""
 Steps = Sequence[tuple[float, float]]
 """(a_l, b_l) of every layer: the label step and the covariate step; the last b is unused."""
 Times: TypeAlias = Callable[[Array, Array], Array]
 """The product of two matrices, or of two stacks of as many."""
+_Turns: TypeAlias = "tuple[tuple[float, _Turns], ...]"
+"""b of every turn after F, and the turns before it."""
 
 
 def effective_inverse(gram: Array, steps: Steps) -> Array:
@@ -53,56 +56,84 @@ def inverse_polynomial(s: Array, steps: Steps) -> Array:
     return p
 
 
-def pass_through(S: Array, rows: Array, steps: Steps, times: Times = np.dot) -> tuple[Array, Array]:
-    """Return (rows · p(S), rows · r(S)), both (n, p): what one pass makes of rows, and leaves.
+class Way(NamedTuple):
+    """Which layers form N, the turn after them that forms F, and what is turned besides."""
 
-    S (p, p) is A/‖A‖_F of one prompt. Equivalent to `effective_inverse`, without forming P: the
-    recursion in N = m² takes n · p² where P takes p³, and few array operations. With `np.matmul`
-    for `times` the same of several prompts, S (B, p, p) and rows (B, n, p).
+    formed: Sequence[tuple[float, float]]  # (b, a)
+    turn: float | None  # b; None where F is not worth it either
+    others: Sequence[tuple[_Turns, float]]  # (turns, a)
+
+
+class Layers:
+    """L layers on rows of one width p, without forming P: what the layers alone decide, once.
+
+    The recursion in N = m² takes n · p² where P takes p³, and few array operations. A layer turns
+    N by F = I - b T, T = S N, twice; all of them are polynomials in S, in any order.
     """
-    formed = _formed(len(steps) - 1, *rows.shape[-2:])
-    answered = steps[0][0] * rows  # (n, p)
-    left = rows - times(answered, S)  # (n, p)
-    N: Array | None = None  # of the last layer of which it is formed
-    turns: list[float] = []  # b of the layers since
-    for place, ((_, b), (a, _)) in enumerate(pairwise(steps)):
-        if place < formed:
-            N = _turned(N, S, b, times)  # (p, p)
-        else:
-            turns.append(b)
-        seen = _attended(left, N, S, turns, times)  # (n, p)
-        seen *= a
-        answered += seen
-        left = left - times(seen, S)  # (n, p)
-    return answered, left
+
+    def __init__(self, steps: Steps, width: int) -> None:
+        self._first, self._eye = steps[0][0], _eye(width)  # a_1, I (p, p)
+        self._few = sorted((width - fixed) / each for fixed, each in SPARED)
+        most = len(steps) - 2
+        self._ways = [_way(steps, max(-1, most - spared)) for spared in range(len(SPARED), -1, -1)]
+
+    def way(self, row_count: int) -> Way:
+        """Return the cheapest way of so many rows through the layers."""
+        return self._ways[bisect_left(self._few, row_count)]
+
+    def once(self, S: Array, rows: Array, times: Times = np.ndarray.dot) -> tuple[Array, Array]:
+        """Return (rows · p(S), rows · r(S)), both (n, p): what one pass makes of rows, and leaves.
+
+        S (p, p) is A/‖A‖_F of one prompt; equivalent to `effective_inverse`. With `np.matmul` for
+        `times` the same of several prompts, S (B, p, p) and rows (B, n, p).
+        """
+        way = self.way(rows.shape[-2])
+        answered = self._first * rows  # (n, p)
+        left = rows - times(answered, S)  # (n, p)
+        N, T = None, S  # (p, p) each; N is I
+        for b, a in way.formed:
+            turn = self._eye - b * T  # (p, p)
+            N = times(turn, turn) if N is None else times(times(turn, N), turn)  # (p, p)
+            T = times(S, N)  # (p, p)
+            seen = a * times(left, N)  # (n, p)
+            answered += seen
+            left -= times(seen, S)
+        F = None if way.turn is None else self._eye - way.turn * T  # (p, p)
+        for turns, a in way.others:
+            seen = a * _turned(left, N, T, F, turns, times)  # (n, p)
+            answered += seen
+            left -= times(seen, S)
+        return answered, left
 
 
-@lru_cache(maxsize=1024)
-def _formed(count: int, n: int, p: int) -> int:
-    """Return of how many of so many layers N is formed for n rows of width p: the cheapest way."""
-    return max(0, count - sum(p >= width + each * n for width, each in SPARED))
+def _way(steps: Steps, formed: int) -> Way:
+    """Return the way through the layers that forms N that often; of -1 not even F."""
+    moves = [(b, a) for (_, b), (a, _) in pairwise(steps)]
+    turns: list[_Turns] = [()]
+    for b, _ in moves[formed + 1 :]:
+        turns.append((*turns[-1], (b, turns[-1])))
+    if formed < 0:
+        return Way((), None, [(turns[place + 1], a) for place, (_, a) in enumerate(moves)])
+    rest = enumerate(moves[formed:])
+    return Way(moves[:formed], moves[formed][0], [(turns[place], a) for place, (_, a) in rest])
 
 
-def _turned(N: Array | None, S: Array, b: float, times: Times) -> Array:
-    """Return the next N (p, p) = F N F with F = I - b N S; before the first, N is I."""
-    factor = -b * (S if N is None else times(N, S))  # (p, p)
-    factor += _eye(S.shape[-1])
-    return times(factor if N is None else times(factor, N), factor)
-
-
-def _attended(
-    rows: Array, N: Array | None, S: Array, turns: Sequence[float], times: Times
+def _turned(
+    rows: Array, base: Array | None, T: Array, F: Array | None, turns: _Turns, times: Times
 ) -> Array:
-    """Return rows (n, p) · N after some turns more, without forming it.
+    """Return rows (n, p) times N or T, the base, after the turn F and some more: none is formed.
 
-    A turn takes 3 products of matrices, 3 p³, or makes the products with rows three times as many.
+    A turn that is formed takes 3 products of matrices, 3 p³; else it makes the products with rows
+    three times as many.
     """
-    if not turns:
-        return rows if N is None else times(rows, N)
-    *before, b = turns
-    rows = rows - b * times(_attended(rows, N, S, before, times), S)  # (n, p)
-    rows = _attended(rows, N, S, before, times)  # (n, p)
-    return rows - b * times(_attended(rows, N, S, before, times), S)
+    if F is not None:
+        rows = times(times(rows, F), F)  # (n, p)
+    if base is not None:
+        rows = times(rows, base)  # (n, p)
+    for b, before in turns:
+        rows = rows - b * _turned(rows, T, T, F, before, times)
+        rows = rows - b * _turned(rows, T, T, F, before, times)
+    return rows
 
 
 @lru_cache(maxsize=64)

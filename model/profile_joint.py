@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from model.answer import Solver
 from model.coordinates import PRIOR_ROWS
 from model.ladder import PASSES
-from model.layers import pass_through
 from model.profile_shared import Shared
 
 Array = NDArray[np.float64]
@@ -32,25 +31,27 @@ def answer_together(
     label_mean = _dots(y, shared.average)  # (B, 1)
     labels = y - label_mean  # (B, M)
     mean, power = matmul(shared.average, x), _dots(labels, labels)  # (B, d), (B, 1)
-    off = mean - shared.centre  # (B, d)
-    fits = _are_ordinary(shared, queries - shared.centre, off, label_mean, power)  # (B,)
-    rows, v = x - mean[:, None], queries - mean[:, None]  # (B, M, d), (B, Q, d)
+    near = np.concatenate((mean[:, None], mean[:, None], queries), axis=1)  # (B, 2+Q, d)
+    near[:, 1:] -= shared.centre
+    fits = _are_ordinary(shared, near[:, 1:], label_mean, power)  # (B,)
+    if shared.is_far:
+        x, near[:, 0] = x - mean[:, None], 0.0
+    scatter, products = matmul(x.mT, x), _times(labels, x)  # (B, d, d), (B, d)
     if shared.is_scaled:
-        scale = _own_scales(shared, rows)[:, None]  # (B, 1, d)
-        rows, v = rows / scale, v / scale
-    unit, origin = _units(shared, off, label_mean, power)  # (B, 1) or (), (B, 1)
-    u = matmul(v, shared.map)  # (B, Q, p+1)
-    A, b = _sums(shared, rows, labels, unit)  # (B, p, p), (B, p)
+        scatter, products, near = _scaled(shared, scatter, products, near)
+    told, unit = matmul(near, shared.map), _units(shared, power)  # (B, 2+Q, p+1), (B, 1) or ()
+    A, b = _sums(shared, scatter, products / unit, told[:, 0])  # (B, p, p), (B, p)
+    u, pair, origin = told[:, 2:] - told[:, 1:2], told[:, :1, :-1], label_mean
     if shared.has_intercept:
-        gap = shared.gap + _times(off, shared.gap_map)  # (B, p)
-        A += (shared.coupling * gap)[:, :, None] * gap[:, None]
-        shift = shared.first + shared.off_share * gap  # (B, p)
+        origin, pair = shared.level + shared.level_unit * told[:, 1, -1:], told[:, :2, :-1]
+        shift = shared.shift(pair[:, 1])  # (B, p) of every token
         b += (shared.count * (label_mean - origin) / unit) * shift
         u[:, :, :-1] += shift[:, None]
+    A += matmul(pair.mT * shared.weights, pair)
     learnt, solvers = _solved(shared, A, b, u[:, :, :-1])  # (B, Q)
     answers = origin + unit * (u[:, :, -1] + learnt)  # (B, Q)
-    told = zip(fits.tolist(), answers, solvers, strict=True)
-    return [_plain(one, solver) if is_fit else None for is_fit, one, solver in told]
+    found = zip(fits.tolist(), answers, solvers, strict=True)
+    return [_plain(one, solver) if is_fit else None for is_fit, one, solver in found]
 
 
 def _plain(answers: Array, solver: Solver) -> tuple[Array, Solver] | None:
@@ -69,50 +70,51 @@ def _times(rows: Array, matrix: Array) -> Array:
     return products
 
 
-def _are_ordinary(
-    shared: Shared, queries: Array, mean: Array, label_mean: Array, power: Array
-) -> Flags:
+def _are_ordinary(shared: Shared, near: Array, label_mean: Array, power: Array) -> Flags:
     """Return which prompts (B,) lie well inside the profile's limits; those with NaN do not."""
     ordinary = np.abs(label_mean - shared.label_centre) < shared.label_reach  # (B, 1)
     ordinary &= (shared.power_min < power) & (power < shared.power_max)
-    near: Flags = np.abs(mean) < shared.reach  # (B, d)
-    near &= (np.abs(queries) < shared.reach).all(axis=1)
-    return ordinary[:, 0] & near.all(axis=1)
+    inside: Flags = np.abs(near) < shared.reach  # (B, 1+Q, d)
+    inside &= ordinary[:, None]
+    return np.asarray(inside.all(axis=(1, 2)))
 
 
-def _own_scales(shared: Shared, rows: Array) -> Array:
-    """Return s · t (B, d) of the prompts."""
-    power = (rows * rows).sum(axis=1) / (shared.s * shared.s)  # (B, d)
+def _scaled(
+    shared: Shared, scatter: Array, products: Array, near: Array
+) -> tuple[Array, Array, Array]:
+    """Return them in the prompts' own scales s · t."""
+    mean = near[:, 0]  # (B, d)
+    centred = scatter.diagonal(0, 1, 2) - shared.count * mean * mean  # (B, d)
+    power = centred / (shared.s * shared.s)  # (B, d)
     share = (power + PRIOR_ROWS * shared.variance) / (shared.count + PRIOR_ROWS)
-    scales: Array = shared.s * np.sqrt(share)
-    return scales
+    scales = shared.s * np.sqrt(share)  # (B, d)
+    across = scales[:, None]  # (B, 1, d)
+    return scatter / across / scales[:, :, None], products / scales, near / across
 
 
-def _units(
-    shared: Shared, off: Array, label_mean: Array, power: Array
-) -> tuple[Array | float, Array]:
-    """Return the unit of labels, (B, 1) or one of all, and what they are counted from (B, 1)."""
-    if shared.has_intercept:
-        return shared.unit, shared.level + _dots(off, shared.level_slopes)
+def _units(shared: Shared, power: Array) -> Array | float:
+    """Return the unit of labels, (B, 1), or one of all."""
     if shared.has_fixed_unit:
-        return shared.unit, label_mean
+        return shared.unit
     total = power + PRIOR_ROWS * shared.label_variance  # (B, 1)
-    return shared.sigma * np.sqrt(total / (shared.count + PRIOR_ROWS)), label_mean
+    units: Array = shared.sigma * np.sqrt(total / (shared.count + PRIOR_ROWS))
+    return units
 
 
-def _sums(shared: Shared, rows: Array, labels: Array, unit: Array | float) -> tuple[Array, Array]:
-    """Return the sums A (B, p, p) and b (B, p) of the tokens."""
-    told = matmul(matmul(rows.mT, rows), shared.map)  # (B, d, p+1)
+def _sums(shared: Shared, scatter: Array, products: Array, mean: Array) -> tuple[Array, Array]:
+    """Return b (B, p) of the tokens, and A (B, p, p) but for what their means are too much."""
+    told = matmul(scatter, shared.map)  # (B, d, p+1)
     A = matmul(shared.back, told[:, :, :-1])  # (B, p, p)
     A += shared.prior_gram
-    own = _times(labels, rows) / unit - told[:, :, -1]  # (B, d)
-    return A, matmul(shared.back, own[:, :, None])[:, :, 0]
+    b = matmul(shared.back, (products - told[:, :, -1])[:, :, None])[:, :, 0]  # (B, p)
+    b += (shared.count * mean[:, -1:]) * mean[:, :-1]
+    return A, b
 
 
 def _solved(shared: Shared, A: Array, b: Array, queries: Array) -> tuple[Array, list[Solver]]:
     """Return what the examples add to the prior's answers (B, Q), and the stages that did."""
     D = A.diagonal(0, 1, 2) ** -0.5  # (B, p)
-    A *= D[:, :, None] * D[:, None]
+    A *= matmul(D[:, :, None], D[:, None])
     flat = A.reshape(len(A), -1)  # (B, p p)
     scale = 1.0 / np.sqrt(_dots(flat, flat)[:, None])  # (B, 1, 1) 1/‖A‖_F
     A *= scale
@@ -162,7 +164,7 @@ def _passed(shared: Shared, climb: _Climb, passes: int) -> _Climb:
     """Return the climb after some passes more."""
     total, left = climb.total, climb.left  # (n, 1+Q, p), (n, 1+Q, p)
     for _ in range(passes):
-        more, left = pass_through(climb.S, left, shared.steps, matmul)
+        more, left = shared.layers.once(climb.S, left, matmul)
         total = total + more
     return climb._replace(total=total, left=left)
 

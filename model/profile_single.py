@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from model.answer import Solver
 from model.coordinates import PRIOR_ROWS
 from model.ladder import PASSES
-from model.layers import pass_through
 from model.profile_shared import Shared
 
 Array = NDArray[np.float64]
@@ -25,61 +24,72 @@ class SinglePrompt(Shared):
         """Return the answers (Q,) and how they were reached; None near the profile's limits."""
         mean, label_mean = self.average.dot(x), float(self.average.dot(y))  # (d,), ()
         labels = y - label_mean  # (M,)
-        power, off = float(labels.dot(labels)), mean - self.centre  # (), (d,)
-        if not self._is_ordinary(queries - self.centre, off, label_mean, power):
+        power = float(labels.dot(labels))
+        near = np.empty((2 + len(queries), len(mean)))  # (2+Q, d): the mean, and about the centre
+        near[0], near[1], near[2:] = mean, mean, queries
+        near[1:] -= self.centre
+        if not self._is_ordinary(near[1:], label_mean, power):
             return None
-        rows, v = x - mean, queries - mean  # (M, d), (Q, d)
+        if self.is_far:  # of sums about 0 too little would be left
+            x, near[0] = x - mean, 0.0
+        scatter, products = x.T.dot(x), labels.dot(x)  # (d, d), (d,)
         if self.is_scaled:
-            scale = self._own_scale(rows)  # (d,)
-            rows, v = rows / scale, v / scale
-        unit, origin = self.unit, label_mean
+            scatter, products, near = self._scaled(scatter, products, near)
+        told, unit = near.dot(self.map), self._unit(power)  # (2+Q, p+1), ()
+        A, b = self._sums(scatter, products / unit, told[0])  # (p, p), (p,)
+        u, pair, origin = told[2:] - told[1], told[:1, :-1], label_mean  # (Q, p+1), (1, p), ()
         if self.has_intercept:
-            origin = self.level + float(off.dot(self.level_slopes))
-        elif not self.has_fixed_unit:
-            total = power + PRIOR_ROWS * self.label_variance
-            unit = self.sigma * math.sqrt(total / (self.count + PRIOR_ROWS))
-        u = v.dot(self.map)  # (Q, p+1)
-        A, b = self._sums(rows, labels, unit)  # (p, p), (p,)
-        if self.has_intercept:
-            gap = self.gap + off.dot(self.gap_map)  # (p,)
-            A += (self.coupling * gap)[:, None] * gap
-            shift = self.first + self.off_share * gap  # (p,) of every token
+            origin, pair = self.level + self.level_unit * float(told[1, -1]), told[:2, :-1]
+            shift = self.shift(pair[1])  # (p,) of every token
             b += (self.count * (label_mean - origin) / unit) * shift
             u[:, :-1] += shift
+        A += (pair.T * self.weights).dot(pair)
         learnt, solver = self._solved(A, b, u[:, :-1])  # (Q,)
         return origin + unit * (u[:, -1] + learnt), solver
 
-    def _sums(self, rows: Array, labels: Array, unit: float) -> tuple[Array, Array]:
-        """Return the sums A (p, p) and b (p,) of the tokens of centred rows, labels less prior's.
+    def _sums(self, scatter: Array, products: Array, mean: Array) -> tuple[Array, Array]:
+        """Return b (p,) of the tokens of rows, and A (p, p) but for what their mean is too much.
 
         Of the rows' own sums: that takes M d² where the tokens themselves took twice as much.
+        mean (p+1,) is the token that the rows' mean would be.
         """
-        told = rows.T.dot(rows).dot(self.map)  # (d, p+1)
+        told = scatter.dot(self.map)  # (d, p+1)
         A = self.back.dot(told[:, :-1])  # (p, p)
         A += self.prior_gram
-        return A, self.back.dot(labels.dot(rows) / unit - told[:, -1])
+        b = self.back.dot(products - told[:, -1])  # (p,)
+        b += (self.count * mean[-1]) * mean[:-1]
+        return A, b
+
+    def _unit(self, power: float) -> float:
+        """Return the unit of labels, σ in all."""
+        if self.has_fixed_unit:
+            return self.unit
+        total = power + PRIOR_ROWS * self.label_variance
+        return self.sigma * math.sqrt(total / (self.count + PRIOR_ROWS))
 
     def finite(self, x: Array, y: Array, queries: Array) -> tuple[Array, Solver] | None:
         """Return the same; None where an answer is not finite."""
         found = self.answer(x, y, queries)
         return found if found and math.isfinite(found[0].dot(found[0])) else None
 
-    def _is_ordinary(self, queries: Array, mean: Array, label_mean: float, power: float) -> bool:
-        """Return whether the prompt lies well inside the profile's limits; NaN does not."""
+    def _is_ordinary(self, near: Array, label_mean: float, power: float) -> bool:
+        """Return whether the prompt lies well inside the profile's limits; NaN does not.
+
+        near (1+Q, d) are its mean and its queries, about the history's.
+        """
         return (
             abs(label_mean - self.label_centre) < self.label_reach
             and self.power_min < power < self.power_max
-            and 0 not in (np.abs(mean) < self.reach).tobytes()
-            and 0 not in (np.abs(queries) < self.reach).tobytes()
+            and 0 not in (np.abs(near) < self.reach).tobytes()
         )
 
-    def _own_scale(self, rows: Array) -> Array:
-        """Return s · t (d,) of the prompt."""
-        power = (rows * rows).sum(axis=0) / (self.s * self.s)  # (d,)
-        scale: Array = self.s * np.sqrt(
-            (power + PRIOR_ROWS * self.variance) / (self.count + PRIOR_ROWS)
-        )
-        return scale
+    def _scaled(self, scatter: Array, products: Array, near: Array) -> tuple[Array, Array, Array]:
+        """Return them in the prompt's own scales s · t."""
+        mean = near[0]  # (d,)
+        power = (scatter.diagonal() - self.count * mean * mean) / (self.s * self.s)  # (d,)
+        share = (power + PRIOR_ROWS * self.variance) / (self.count + PRIOR_ROWS)
+        scale = self.s * np.sqrt(share)  # (d,)
+        return scatter / scale / scale[:, None], products / scale, near / scale
 
     def _solved(self, A: Array, b: Array, queries: Array) -> tuple[Array, Solver]:
         """Return what the examples add to the prior's answers (Q,), and the stage that did.
@@ -87,7 +97,7 @@ class SinglePrompt(Shared):
         A (p, p) is written over; queries (Q, p).
         """
         D: Array = A.diagonal() ** -0.5  # (p,)
-        A *= D[:, None] * D
+        A *= D[:, None].dot(D[None])
         flat = A.ravel()  # (p p,)
         scale = 1.0 / math.sqrt(flat.dot(flat))  # 1/‖A‖_F
         A *= scale
@@ -102,10 +112,10 @@ class SinglePrompt(Shared):
 
         A pass starts from what the one before has left of every row: docs/model.md, 3.
         """
-        total, left = pass_through(S, rows, self.steps)  # (1+Q, p), (1+Q, p)
+        total, left = self.layers.once(S, rows)  # (1+Q, p), (1+Q, p)
         for passes, solver in PASSES:
             for _ in range(passes // 2):  # 1, 2, 4 passes in all
-                more, left = pass_through(S, left, self.steps)  # (1+Q, p), (1+Q, p)
+                more, left = self.layers.once(S, left)  # (1+Q, p), (1+Q, p)
                 total += more
             keys = total[1:] * scale  # (Q, p)
             if self._is_certified(keys, rows, left[0]):

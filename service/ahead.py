@@ -30,6 +30,12 @@ def nobody() -> Iterable[bytes]:
     return ()
 
 
+def room(size: int) -> int:
+    """Return how many others are solved beside a request of so many bytes, at most."""
+    others = min(TOGETHER_MAX, TOGETHER_BYTES // size) - 1
+    return others if others >= FEWEST else 0
+
+
 class _Claimed:
     """A request that is solved beside another one, and its answer once that is done."""
 
@@ -89,13 +95,12 @@ class Ahead:
     ) -> Sequence[_Claimed]:
         """Return other requests to be solved beside this one, which nobody has claimed."""
         size, kept, found = len(wire), self._kept, []
-        room = min(TOGETHER_MAX, TOGETHER_BYTES // size) - 1
-        if room < FEWEST:
+        if not (most := room(size)):
             return ()
         for other in self.waiting():
             if len(other) == size and id(other) not in kept and other is not wire and fits(other):
                 found.append(_Claimed(other, of, solving))
-                if len(found) >= room:
+                if len(found) >= most:
                     break
         if len(found) < FEWEST:
             return ()

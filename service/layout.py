@@ -80,6 +80,7 @@ class Layout:
     asked: Asked  # of the request it was learnt from, without its numbers
     contents: tuple[bytes, ...]  # of the frame
     cut: Callable[[bytes], tuple[bytes, ...]]  # the same of another request of this length
+    size: int  # bytes
     straight: Straight | None = None
 
     @property
@@ -167,7 +168,7 @@ def _layout(wire: bytes, request: pb.PredictRequest, asked: Asked) -> Layout | N
     asked = asked._replace(block=block._replace(queries=np.empty((1, 0, 0))))
     model = (request.model, request.model_version)
     contents, cut = tuple(content for _, content in frame), _cut(frame, len(wire))
-    return Layout(*model, frame, x, y, queries, *ids, positions, asked, contents, cut)
+    return Layout(*model, frame, x, y, queries, *ids, positions, asked, contents, cut, len(wire))
 
 
 def _cut(frame: Sequence[tuple[slice, bytes]], size: int) -> Callable[[bytes], tuple[bytes, ...]]:

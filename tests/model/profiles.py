@@ -13,6 +13,7 @@ from model.prompt import Block, Examples
 FOUNDATION = load(FOUNDATION_FILE).model
 D = 3
 CENTRE, SPREAD = np.array([20.0, -3.0, 500.0]), np.array([5.0, 0.4, 90.0])
+LABEL_SPREAD = 20.0
 
 
 def rows(rng, count, d=D):
@@ -30,8 +31,14 @@ def history(groups=24, size=90, seed=0, is_ordered=False):
 
 
 @lru_cache
-def learnt(coordinates=None, layer_count=4):
-    return fit(history(), layer_count=layer_count, coordinates=coordinates)
+def learnt(coordinates=None, layer_count=4, by=0.0):
+    groups = (Group(group.name, *moved(by, group.x, group.y)) for group in history().groups)
+    return fit(History(tuple(groups), False), layer_count=layer_count, coordinates=coordinates)
+
+
+def moved(by, x, y):
+    """Return features, and labels, whose means lie that many deviations farther from 0."""
+    return x + by * SPREAD, y + by * LABEL_SPREAD
 
 
 def asked(seed, B=1, M=16, Q=3):

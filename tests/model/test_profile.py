@@ -6,13 +6,13 @@ import pytest
 from model.answer import Mode, Solver
 from model.coordinates import ALL
 from model.explain import explain
-from model.layers import _formed, effective_inverse, pass_through
+from model.layers import Layers, effective_inverse
 from model.packing import pack, unpack
 from model.profile import ProfileModel, ProfileParameters
 from model.profile_fit import layer_steps
 from model.prompt import Block, Examples
 from model.tokens import deep_prediction
-from tests.model.profiles import FOUNDATION, asked, learnt, summarised, working
+from tests.model.profiles import FOUNDATION, asked, learnt, moved, summarised, working
 
 EXACT, ONE_PASS = -1.0, np.inf  # bounds that no stage meets, and that every stage meets
 
@@ -89,6 +89,21 @@ def test_one_prompt_alone_is_answered_as_among_many(kind, bound):
 
 
 @pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(("by", "is_far"), [(100.0, False), (1e5, True)])
+def test_one_prompt_alone_keeps_its_digits_far_from_0(kind, by, is_far):
+    served = ProfileModel(learnt(kind, by=by), correction_bound=ONE_PASS)
+    block, _ = asked(3, B=40)
+    (x, y), queries = moved(by, *block.context), moved(by, block.queries, 0.0)[0]
+
+    together = served.answer(Block(Examples(x, y), queries)).predictions
+
+    solve = served.alone(16, 3)
+    assert solve.__self__.is_far is is_far
+    for prompt, expected in zip(zip(x, y, queries, strict=True), together, strict=True):
+        np.testing.assert_allclose(solve(*prompt)[0], expected, atol=1e-10 * by)
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_a_summary_is_answered_as_its_rows(kind):
     block, _ = asked(4, B=5)
 
@@ -123,7 +138,10 @@ def test_many_queries_are_answered_as_a_few():
 
 
 # (layers, n, p): each takes another number of products of matrices (`layers.SPARED`)
-PASSES = [(4, 4, 5), (4, 2, 33), (4, 2, 65), (4, 17, 65), (4, 2, 129), (8, 4, 5), (8, 2, 129)]
+PASSES = [
+    *((4, 4, 5), (4, 2, 33), (4, 2, 65), (4, 17, 65), (4, 2, 129), (4, 2, 257)),
+    *((8, 4, 5), (8, 2, 129)),
+]
 
 
 def passed(n, p, count=1):
@@ -138,7 +156,7 @@ def passed(n, p, count=1):
 def test_a_pass_of_rows_is_the_layers_matrix(layer_count, n, p):
     ((S,), (rows,)), steps = passed(n, p), layer_steps(layer_count)
 
-    answered, left = pass_through(S, rows, steps)
+    answered, left = Layers(steps, p).once(S, rows)
 
     P = effective_inverse(S[None], steps)[0]
     np.testing.assert_allclose(answered, rows @ P, atol=1e-10 * np.abs(P).max())
@@ -150,16 +168,19 @@ def test_a_pass_of_several_prompts_is_that_of_each_to_the_bit(layer_count, n, p)
     S, rows = passed(n, p, count=3)
     steps = layer_steps(layer_count)
 
-    answered, left = pass_through(S, rows, steps, np.matmul)
+    layers = Layers(steps, p)
+    answered, left = layers.once(S, rows, np.matmul)
 
     for place in range(3):
-        alone = pass_through(S[place], rows[place], steps)
+        alone = layers.once(S[place], rows[place])
         assert np.array_equal(answered[place], alone[0])
         assert np.array_equal(left[place], alone[1])
 
 
 def test_every_way_through_the_layers_is_tried():
-    assert {_formed(3, n, p) for layers, n, p in PASSES if layers == 4} == {0, 1, 2, 3}
+    ways = [Layers(layer_steps(4), p).way(n) for layers, n, p in PASSES if layers == 4]
+    ends = {(len(way.formed), way.turn is None) for way in ways}
+    assert ends == {(2, False), (1, False), (0, False), (0, True)}
 
 
 def test_looping_the_layers_without_end_is_the_exact_solve():
@@ -168,7 +189,7 @@ def test_looping_the_layers_without_end_is_the_exact_solve():
     S, rows, total = u.T @ u / np.linalg.norm(u.T @ u), np.eye(4), np.zeros((4, 4))
 
     for _ in range(60):
-        more, rows = pass_through(S, rows, layer_steps(4))
+        more, rows = Layers(layer_steps(4), 4).once(S, rows)
         total += more
 
     np.testing.assert_allclose(total, np.linalg.inv(S), rtol=1e-8)

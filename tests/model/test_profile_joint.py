@@ -7,7 +7,7 @@ from model.answer import Solver
 from model.coordinates import ALL
 from model.profile import FEW_QUERIES, ProfileModel
 from model.prompt import Block, Examples
-from tests.model.profiles import FOUNDATION, SPREAD, asked, learnt
+from tests.model.profiles import FOUNDATION, SPREAD, asked, learnt, moved
 
 EXACT = -1.0  # a bound that no stage meets
 
@@ -44,6 +44,17 @@ def test_every_answer_has_the_bits_it_has_by_itself(kind, bound, M, Q, B):
 
     assert_same(found, expected)
     assert sum(one is not None for one in found) > B // 2
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_prompts_far_from_0_have_the_bits_they_have_by_themselves(kind):
+    block, _ = asked(9, B=5)
+    (x, y), queries = moved(1e5, *block.context), moved(1e5, block.queries, 0.0)[0]
+
+    found, expected = both(ProfileModel(learnt(kind, by=1e5)), x, y, queries)
+
+    assert_same(found, expected)
+    assert None not in found
 
 
 @pytest.mark.parametrize(
