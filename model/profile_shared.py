@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from model.coordinates import CENTRED, INTERCEPT, SCALED, Units
+from model.coordinates import CENTRED, INTERCEPT, PRIOR_ROWS, SCALED, Units
 from model.layers import Layers, Steps
 from model.profile_parameters import BucketParameters, Level
 from model.profile_range import LABEL_SD_FACTOR, RANGE_SD
@@ -71,8 +71,9 @@ class Shared:
         The sums of whole tokens are larger than those of centred ones, and lose that many digits.
         """
         reach = np.abs(self.centre) + self.reach  # (d,) of a mean, from 0
-        if self.is_scaled:
-            reach = reach / self.s
+        if self.is_scaled:  # of the least scale that a prompt can have of its own
+            least = PRIOR_ROWS * self.variance / (self.count + PRIOR_ROWS)  # (d,)
+            reach = reach / (self.s * np.sqrt(least))
         token = np.linalg.norm(reach @ np.abs(self.map[:, :-1]))  # of a mean, at most
         label = (abs(self.label_centre) + self.label_reach) / math.sqrt(self.label_variance)
         size = math.sqrt(self.count) * float(token)

@@ -6,13 +6,14 @@ import pytest
 from model.answer import Mode, Solver
 from model.coordinates import ALL
 from model.explain import explain
+from model.history import Group, History
 from model.layers import Layers, effective_inverse
 from model.packing import pack, unpack
 from model.profile import ProfileModel, ProfileParameters
-from model.profile_fit import layer_steps
+from model.profile_fit import fit, layer_steps
 from model.prompt import Block, Examples
 from model.tokens import deep_prediction
-from tests.model.profiles import FOUNDATION, asked, learnt, moved, summarised, working
+from tests.model.profiles import FOUNDATION, asked, history, learnt, moved, summarised, working
 
 EXACT, ONE_PASS = -1.0, np.inf  # bounds that no stage meets, and that every stage meets
 
@@ -101,6 +102,29 @@ def test_one_prompt_alone_keeps_its_digits_far_from_0(kind, by, is_far):
     assert solve.__self__.is_far is is_far
     for prompt, expected in zip(zip(x, y, queries, strict=True), together, strict=True):
         np.testing.assert_allclose(solve(*prompt)[0], expected, atol=1e-10 * by)
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("apart", [1.0, 1e3, 1e6])
+def test_one_prompt_alone_keeps_its_digits_where_prompts_lie_far_apart(kind, apart):
+    rng = np.random.default_rng(0)
+    groups = [
+        Group(group.name, moved(apart * rng.normal(), group.x, 0.0)[0], group.y)
+        for group in history().groups
+    ]
+    served = ProfileModel(fit(History(tuple(groups), False), coordinates=kind))
+    block, _ = asked(3, B=40)
+    (x, y), by = block.context, apart * rng.normal(size=(40, 1, 1))
+    x, queries = moved(by, x, 0.0)[0], moved(by, block.queries, 0.0)[0]
+
+    together = served.answer(Block(Examples(x, y), queries)).predictions
+
+    solve, answered = served.alone(16, 3), 0
+    for prompt, expected in zip(zip(x, y, queries, strict=True), together, strict=True):
+        if found := solve(*prompt):
+            answered += 1
+            np.testing.assert_allclose(found[0], expected, atol=1e-8 + 1e-12 * apart)
+    assert answered > 30
 
 
 @pytest.mark.parametrize("kind", ALL)
