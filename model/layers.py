@@ -9,7 +9,7 @@ diverges: derived in docs/model.md. `model/tokens.py` is the same network token 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -73,7 +73,8 @@ class Layers:
 
     def __init__(self, steps: Steps, width: int) -> None:
         self._first, self._eye = steps[0][0], _eye(width)  # a_1, I (p, p)
-        self._few = sorted((width - fixed) / each for fixed, each in SPARED)
+        few = ((width - fixed) / each for fixed, each in SPARED)
+        self._few = sorted(accumulate(few, min))  # a later line spares only what earlier ones do
         most = len(steps) - 2
         self._ways = [_way(steps, max(-1, most - spared)) for spared in range(len(SPARED), -1, -1)]
 

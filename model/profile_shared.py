@@ -58,12 +58,13 @@ class Shared:
         label_unit = units.label_scale if self.has_intercept else math.sqrt(units.label_variance)
         self.sigma, self.unit = sigma, label_unit * sigma
         self.label_variance, self.variance = units.label_variance, units.feature_variance
-        self.is_far = self._rounding() > ROUNDING
         self.weights = np.array([-float(self.count)])  # of the mean's token, and of the gap
         self.prior_gram = np.zeros((p, p))  # (p, p)
         self.prior_gram[:] = C1.T @ bucket.slope_precision() @ C1
         if self.has_intercept:
             self._prepare_intercept(bucket.level(self.count), units, C, m)
+        least = float(np.linalg.eigvalsh(self.prior_gram)[0])  # of A where rows say nothing
+        self.is_far = not self._rounding() <= ROUNDING * least
 
     def _rounding(self) -> float:
         """Return what the sums of tokens lose, of about 1, where their rows are not centred.
