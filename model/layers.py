@@ -67,8 +67,8 @@ class Way(NamedTuple):
 class Layers:
     """L layers on rows of one width p, without forming P: what the layers alone decide, once.
 
-    The recursion in N = m² takes n · p² where P takes p³, and few array operations. A layer turns
-    N by F = I - b T, T = S N, twice; all of them are polynomials in S, in any order.
+    The recursion in N = m² takes n · p² where P takes p³, and few array operations. At each layer
+    N becomes F N F, F = I - b T, T = S N; all are polynomials in S, and so commute.
     """
 
     def __init__(self, steps: Steps, width: int) -> None:

@@ -31,23 +31,24 @@ def answer_together(
     label_mean = _dots(y, shared.average)  # (B, 1)
     labels = y - label_mean  # (B, M)
     mean, power = matmul(shared.average, x), _dots(labels, labels)  # (B, d), (B, 1)
-    near = np.concatenate((mean[:, None], mean[:, None], queries), axis=1)  # (B, 2+Q, d)
-    near[:, 1:] -= shared.centre
-    fits = _are_ordinary(shared, near[:, 1:], label_mean, power)  # (B,)
-    if shared.is_far:
-        x, near[:, 0] = x - mean[:, None], 0.0
-    scatter, products = matmul(x.mT, x), _times(labels, x)  # (B, d, d), (B, d)
+    near = np.concatenate((mean[:, None], queries), axis=1) - shared.centre  # (B, 1+Q, d)
+    fits = _are_ordinary(shared, near, label_mean, power)  # (B,)
+    rows = x - mean[:, None]  # (B, M, d)
+    scatter, products = matmul(rows.mT, rows), _times(labels, rows)  # (B, d, d), (B, d)
     if shared.is_scaled:
-        scatter, products, near = _scaled(shared, scatter, products, near)
-    told, unit = matmul(near, shared.map), _units(shared, power)  # (B, 2+Q, p+1), (B, 1) or ()
-    A, b = _sums(shared, scatter, products / unit, told[:, 0])  # (B, p, p), (B, p)
-    u, pair, origin = told[:, 2:] - told[:, 1:2], told[:, :1, :-1], label_mean
+        scale = _own_scales(shared, scatter.diagonal(0, 1, 2))  # (B, d)
+        scatter, products = scatter / scale[:, None] / scale[:, :, None], products / scale
+        near /= scale[:, None]
+    told, unit = matmul(near, shared.map), _units(shared, power)  # (B, 1+Q, p+1), (B, 1) or ()
+    off, u, origin = told[:, 0], told[:, 1:] - told[:, :1], label_mean  # (B, p+1), (B, Q, p+1)
+    A, b = _sums(shared, scatter, products / unit)  # (B, p, p), (B, p)
     if shared.has_intercept:
-        origin, pair = shared.level + shared.level_unit * told[:, 1, -1:], told[:, :2, :-1]
-        shift = shared.shift(pair[:, 1])  # (B, p) of every token
+        origin = shared.level + shared.level_unit * off[:, -1:]  # (B, 1)
+        gap = shared.gap + shared.sigma * off[:, :-1]  # (B, p)
+        A += matmul((shared.coupling * gap)[:, :, None], gap[:, None])
+        shift = shared.first + shared.off_share * gap  # (B, p) of every token
         b += (shared.count * (label_mean - origin) / unit) * shift
         u[:, :, :-1] += shift[:, None]
-    A += matmul(pair.mT * shared.weights, pair)
     learnt, solvers = _solved(shared, A, b, u[:, :, :-1])  # (B, Q)
     answers = origin + unit * (u[:, :, -1] + learnt)  # (B, Q)
     found = zip(fits.tolist(), answers, solvers, strict=True)
@@ -79,17 +80,12 @@ def _are_ordinary(shared: Shared, near: Array, label_mean: Array, power: Array) 
     return np.asarray(inside.all(axis=(1, 2)))
 
 
-def _scaled(
-    shared: Shared, scatter: Array, products: Array, near: Array
-) -> tuple[Array, Array, Array]:
-    """Return them in the prompts' own scales s · t."""
-    mean = near[:, 0]  # (B, d)
-    centred = scatter.diagonal(0, 1, 2) - shared.count * mean * mean  # (B, d)
-    power = centred / (shared.s * shared.s)  # (B, d)
+def _own_scales(shared: Shared, squares: Array) -> Array:
+    """Return s · t (B, d) of the prompts."""
+    power = squares / (shared.s * shared.s)  # (B, d)
     share = (power + PRIOR_ROWS * shared.variance) / (shared.count + PRIOR_ROWS)
-    scales = shared.s * np.sqrt(share)  # (B, d)
-    across = scales[:, None]  # (B, 1, d)
-    return scatter / across / scales[:, :, None], products / scales, near / across
+    scales: Array = shared.s * np.sqrt(share)
+    return scales
 
 
 def _units(shared: Shared, power: Array) -> Array | float:
@@ -101,14 +97,12 @@ def _units(shared: Shared, power: Array) -> Array | float:
     return units
 
 
-def _sums(shared: Shared, scatter: Array, products: Array, mean: Array) -> tuple[Array, Array]:
-    """Return b (B, p) of the tokens, and A (B, p, p) but for what their means are too much."""
-    told = matmul(scatter, shared.map)  # (B, d, p+1)
-    A = matmul(shared.back, told[:, :, :-1])  # (B, p, p)
+def _sums(shared: Shared, scatter: Array, products: Array) -> tuple[Array, Array]:
+    """Return the sums A (B, p, p) and b (B, p) of the tokens."""
+    seen = matmul(scatter, shared.map)  # (B, d, p+1)
+    A = matmul(shared.back, seen[:, :, :-1])  # (B, p, p)
     A += shared.prior_gram
-    b = matmul(shared.back, (products - told[:, :, -1])[:, :, None])[:, :, 0]  # (B, p)
-    b += (shared.count * mean[:, -1:]) * mean[:, :-1]
-    return A, b
+    return A, matmul(shared.back, (products - seen[:, :, -1])[:, :, None])[:, :, 0]
 
 
 def _solved(shared: Shared, A: Array, b: Array, queries: Array) -> tuple[Array, list[Solver]]:

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from model.coordinates import CENTRED, INTERCEPT, PRIOR_ROWS, SCALED, Units
+from model.coordinates import CENTRED, INTERCEPT, SCALED, Units
 from model.layers import Layers, Steps
 from model.profile_parameters import BucketParameters, Level
 from model.profile_range import LABEL_SD_FACTOR, RANGE_SD
@@ -16,7 +16,6 @@ from model.profile_range import LABEL_SD_FACTOR, RANGE_SD
 Array = NDArray[np.float64]
 
 INSIDE = 0.999  # of a limit: nearer to it, `profile_range` decides
-ROUNDING = 1e-10  # of the tokens' sums, at most, where rows are not centred before they are summed
 
 
 class Shared:
@@ -58,41 +57,17 @@ class Shared:
         label_unit = units.label_scale if self.has_intercept else math.sqrt(units.label_variance)
         self.sigma, self.unit = sigma, label_unit * sigma
         self.label_variance, self.variance = units.label_variance, units.feature_variance
-        self.weights = np.array([-float(self.count)])  # of the mean's token, and of the gap
         self.prior_gram = np.zeros((p, p))  # (p, p)
         self.prior_gram[:] = C1.T @ bucket.slope_precision() @ C1
         if self.has_intercept:
             self._prepare_intercept(bucket.level(self.count), units, C, m)
-        least = float(np.linalg.eigvalsh(self.prior_gram)[0])  # of A where rows say nothing
-        self.is_far = not self._rounding() <= ROUNDING * least
-
-    def _rounding(self) -> float:
-        """Return what the sums of tokens lose, of about 1, where their rows are not centred.
-
-        The sums of whole tokens are larger than those of centred ones, and lose that many digits.
-        """
-        reach = np.abs(self.centre) + self.reach  # (d,) of a mean, from 0
-        if self.is_scaled:  # of the least scale that a prompt can have of its own
-            least = PRIOR_ROWS * self.variance / (self.count + PRIOR_ROWS)  # (d,)
-            reach = reach / (self.s * np.sqrt(least))
-        token = np.linalg.norm(reach @ np.abs(self.map[:, :-1]))  # of a mean, at most
-        label = (abs(self.label_centre) + self.label_reach) / math.sqrt(self.label_variance)
-        size = math.sqrt(self.count) * float(token)
-        return float(np.finfo(np.float64).eps) * size * max(size, label)
 
     def _prepare_intercept(self, level: Level, units: Units, C: Array, m: Array) -> None:
         """Prepare what the prompt's mean adds to tokens and to their sums."""
         self.prior_gram[0, 0] = level.total * C[0, 0] ** 2
         self.gap = -level.anchor @ C[1:]  # (p,) of a mean at the history's
-        self.weights = np.append(self.weights, level.coupling)
+        self.coupling = level.coupling
         self.off_share = level.corner / level.total / self.sigma
         self.first = np.append(C[0, 0], np.zeros(len(C) - 1)) / self.sigma  # (p,)
         self.level = units.label_mean + units.label_scale * float(m[0])
         self.level_unit = units.label_scale * self.sigma
-
-    def shift(self, mean: Array) -> Array:
-        """Return what an intercept adds to every token (..., p), and make the mean's the gap."""
-        mean *= self.sigma
-        mean += self.gap
-        shift: Array = self.first + self.off_share * mean  # (..., p)
-        return shift

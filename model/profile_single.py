@@ -25,40 +25,38 @@ class SinglePrompt(Shared):
         mean, label_mean = self.average.dot(x), float(self.average.dot(y))  # (d,), ()
         labels = y - label_mean  # (M,)
         power = float(labels.dot(labels))
-        near = np.empty((2 + len(queries), len(mean)))  # (2+Q, d): the mean, and about the centre
-        near[0], near[1], near[2:] = mean, mean, queries
-        near[1:] -= self.centre
-        if not self._is_ordinary(near[1:], label_mean, power):
+        near = np.concatenate((mean[None], queries)) - self.centre  # (1+Q, d)
+        if not self._is_ordinary(near, label_mean, power):
             return None
-        if self.is_far:  # of sums about 0 too little would be left
-            x, near[0] = x - mean, 0.0
-        scatter, products = x.T.dot(x), labels.dot(x)  # (d, d), (d,)
+        rows = x - mean  # (M, d)
+        scatter, products = rows.T.dot(rows), labels.dot(rows)  # (d, d), (d,)
         if self.is_scaled:
-            scatter, products, near = self._scaled(scatter, products, near)
-        told, unit = near.dot(self.map), self._unit(power)  # (2+Q, p+1), ()
-        A, b = self._sums(scatter, products / unit, told[0])  # (p, p), (p,)
-        u, pair, origin = told[2:] - told[1], told[:1, :-1], label_mean  # (Q, p+1), (1, p), ()
+            scale = self._own_scale(scatter.diagonal())  # (d,)
+            scatter, products = scatter / scale / scale[:, None], products / scale
+            near /= scale
+        told, unit, origin = near.dot(self.map), self._unit(power), label_mean  # (1+Q, p+1)
+        off, u = told[0], told[1:] - told[0]  # (p+1,), (Q, p+1)
+        A, b = self._sums(scatter, products / unit)  # (p, p), (p,)
         if self.has_intercept:
-            origin, pair = self.level + self.level_unit * float(told[1, -1]), told[:2, :-1]
-            shift = self.shift(pair[1])  # (p,) of every token
+            origin = self.level + self.level_unit * float(off[-1])
+            gap = self.gap + self.sigma * off[:-1]  # (p,)
+            A += (self.coupling * gap)[:, None].dot(gap[None])
+            shift = self.first + self.off_share * gap  # (p,) of every token
             b += (self.count * (label_mean - origin) / unit) * shift
             u[:, :-1] += shift
-        A += (pair.T * self.weights).dot(pair)
         learnt, solver = self._solved(A, b, u[:, :-1])  # (Q,)
         return origin + unit * (u[:, -1] + learnt), solver
 
-    def _sums(self, scatter: Array, products: Array, mean: Array) -> tuple[Array, Array]:
-        """Return b (p,) of the tokens of rows, and A (p, p) but for what their mean is too much.
+    def _sums(self, scatter: Array, products: Array) -> tuple[Array, Array]:
+        """Return the sums A (p, p) and b (p,) of the tokens, less the prior's.
 
-        Of the rows' own sums: that takes M d² where the tokens themselves took twice as much.
-        mean (p+1,) is the token that the rows' mean would be.
+        Of the rows' own sums, scatter (d, d) and products (d,): that takes M d² where the tokens
+        themselves took twice as much.
         """
-        told = scatter.dot(self.map)  # (d, p+1)
-        A = self.back.dot(told[:, :-1])  # (p, p)
+        seen = scatter.dot(self.map)  # (d, p+1)
+        A = self.back.dot(seen[:, :-1])  # (p, p)
         A += self.prior_gram
-        b = self.back.dot(products - told[:, -1])  # (p,)
-        b += (self.count * mean[-1]) * mean[:-1]
-        return A, b
+        return A, self.back.dot(products - seen[:, -1])
 
     def _unit(self, power: float) -> float:
         """Return the unit of labels, σ in all."""
@@ -83,13 +81,12 @@ class SinglePrompt(Shared):
             and 0 not in (np.abs(near) < self.reach).tobytes()
         )
 
-    def _scaled(self, scatter: Array, products: Array, near: Array) -> tuple[Array, Array, Array]:
-        """Return them in the prompt's own scales s · t."""
-        mean = near[0]  # (d,)
-        power = (scatter.diagonal() - self.count * mean * mean) / (self.s * self.s)  # (d,)
+    def _own_scale(self, squares: Array) -> Array:
+        """Return s · t (d,) of the prompt, of its rows' sums of squares (d,)."""
+        power = squares / (self.s * self.s)  # (d,)
         share = (power + PRIOR_ROWS * self.variance) / (self.count + PRIOR_ROWS)
-        scale = self.s * np.sqrt(share)  # (d,)
-        return scatter / scale / scale[:, None], products / scale, near / scale
+        scale: Array = self.s * np.sqrt(share)
+        return scale
 
     def _solved(self, A: Array, b: Array, queries: Array) -> tuple[Array, Solver]:
         """Return what the examples add to the prior's answers (Q,), and the stage that did.

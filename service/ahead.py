@@ -30,7 +30,7 @@ def nobody() -> Iterable[bytes]:
     return ()
 
 
-def room(size: int) -> int:
+def others_at_most(size: int) -> int:
     """Return how many others are solved beside a request of so many bytes, at most."""
     others = min(TOGETHER_MAX, TOGETHER_BYTES // size) - 1
     return others if others >= FEWEST else 0
@@ -95,7 +95,7 @@ class Ahead:
     ) -> Sequence[_Claimed]:
         """Return other requests to be solved beside this one, which nobody has claimed."""
         size, kept, found = len(wire), self._kept, []
-        if not (most := room(size)):
+        if not (most := others_at_most(size)):
             return ()
         for other in self.waiting():
             if len(other) == size and id(other) not in kept and other is not wire and fits(other):

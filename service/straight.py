@@ -19,7 +19,7 @@ from model import alone
 from model.answer import Answer, Solver
 from model.prompt import Block
 from service import codec, replies
-from service.ahead import Ahead, room
+from service.ahead import Ahead, others_at_most
 from service.beside import AloneOnWire, Beside, Found
 from service.call import Call
 from service.codec import Array
@@ -111,7 +111,7 @@ class _Way:
         self._solve = solve if is_wide else _widened(solve)
         self._quiet, self._row_count = ways.quiet, M + Q
         self._solved: AloneOnWire = self._solve_alone
-        if room(layout.size) and (together := model.together(M, Q)) is not None:
+        if others_at_most(layout.size) and (together := model.together(M, Q)) is not None:
             self._solved = Beside(layout, self._solve_alone, together, ways.ahead).solve
         self._reply = replies.Plain(artifact, model.mode, Q, model.notes(M))
         self._mode, self._told = model.mode, ways.told

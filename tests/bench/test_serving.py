@@ -25,6 +25,7 @@ from bench.serving.servers import NOTHING_MORE, Echo, Service
 from bench.tables import as_markdown, titled
 from service.settings import Settings
 from service.transport import server_options
+from tests.test_architecture import imports
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,23 +162,16 @@ def test_tables_become_markdown():
 PARTS_HERE = [part.name for part in PARTS if part.name != "peers"]  # has its own environment
 
 
-def imported(path):
-    """Return the packages that a file imports."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    whole = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
-    parts = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
-    return {name.partition(".")[0] for name in (*whole, *parts)}
-
-
 def pinned(file):
     return dict(line.split("==") for line in (ROOT / file).read_text().split() if "==" in line)
 
 
 def test_the_environment_of_the_peers_has_what_our_model_needs():
     peers, ours = pinned(".ci/peers-requirements.txt"), pinned("constraints.txt")
-    modules = set().union(*(imported(path) for path in (ROOT / "model").glob("*.py")))
+    trees = (ast.parse(path.read_text("utf-8")) for path in (ROOT / "model").glob("*.py"))
+    packages = {name.partition(".")[0] for tree in trees for name in imports(tree)}
 
-    wanted = modules - sys.stdlib_module_names - {"model"}
+    wanted = packages - sys.stdlib_module_names - {"model"}
 
     assert wanted == {"numpy", "msgspec"}
     assert {name: peers.get(name) for name in wanted} == {name: ours[name] for name in wanted}

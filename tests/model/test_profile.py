@@ -90,8 +90,8 @@ def test_one_prompt_alone_is_answered_as_among_many(kind, bound):
 
 
 @pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize(("by", "is_far"), [(10.0, False), (1e5, True)])
-def test_one_prompt_alone_keeps_its_digits_far_from_0(kind, by, is_far):
+@pytest.mark.parametrize("by", [10.0, 1e5])
+def test_one_prompt_alone_keeps_its_digits_far_from_0(kind, by):
     served = ProfileModel(learnt(kind, by=by), correction_bound=ONE_PASS)
     block, _ = asked(3, B=40)
     (x, y), queries = moved(by, *block.context), moved(by, block.queries, 0.0)[0]
@@ -99,9 +99,8 @@ def test_one_prompt_alone_keeps_its_digits_far_from_0(kind, by, is_far):
     together = served.answer(Block(Examples(x, y), queries)).predictions
 
     solve = served.alone(16, 3)
-    assert solve.__self__.is_far is is_far
     for prompt, expected in zip(zip(x, y, queries, strict=True), together, strict=True):
-        np.testing.assert_allclose(solve(*prompt)[0], expected, atol=1e-10 * by)
+        np.testing.assert_allclose(solve(*prompt)[0], expected, rtol=0.0, atol=1e-12 + 1e-13 * by)
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -212,8 +211,9 @@ def test_looping_the_layers_without_end_is_the_exact_solve():
     u = rng.normal(size=(30, 4))
     S, rows, total = u.T @ u / np.linalg.norm(u.T @ u), np.eye(4), np.zeros((4, 4))
 
+    layers = Layers(layer_steps(4), 4)
     for _ in range(60):
-        more, rows = Layers(layer_steps(4), 4).once(S, rows)
+        more, rows = layers.once(S, rows)
         total += more
 
     np.testing.assert_allclose(total, np.linalg.inv(S), rtol=1e-8)
