@@ -23,7 +23,7 @@ Steps = Sequence[tuple[float, float]]
 """(a_l, b_l) of every layer: the label step and the covariate step; the last b is unused."""
 Times: TypeAlias = Callable[[Array, Array], Array]
 """The product of two matrices, or of two stacks of as many."""
-_Turns: TypeAlias = "tuple[tuple[float, _Turns], ...]"
+_Turns: TypeAlias = "tuple[tuple[Array, _Turns], ...]"
 """b of every turn after F, and the turns before it."""
 
 
@@ -57,11 +57,14 @@ def inverse_polynomial(s: Array, steps: Steps) -> Array:
 
 
 class Way(NamedTuple):
-    """Which layers form N, the turn after them that forms F, and what is turned besides."""
+    """Which layers form N, the turn after them that forms F, and what is turned besides.
 
-    formed: Sequence[tuple[float, float]]  # (b, a)
-    turn: float | None  # b; None where F is not worth it either
-    others: Sequence[tuple[_Turns, float]]  # (turns, a)
+    Steps are arrays () here: NumPy would look at a float anew in every operation.
+    """
+
+    formed: Sequence[tuple[Array, Array]]  # (b, a)
+    turn: Array | None  # b; None where F is not worth it either
+    others: Sequence[tuple[_Turns, Array]]  # (turns, a)
 
 
 class Layers:
@@ -72,7 +75,7 @@ class Layers:
     """
 
     def __init__(self, steps: Steps, width: int) -> None:
-        self._first, self._eye = steps[0][0], _eye(width)  # a_1, I (p, p)
+        self._first, self._eye = np.array(steps[0][0]), _eye(width)  # a_1 (), I (p, p)
         few = ((width - fixed) / each for fixed, each in SPARED)
         self._few = sorted(accumulate(few, min))  # a later line spares only what earlier ones do
         most = len(steps) - 2
@@ -109,7 +112,7 @@ class Layers:
 
 def _way(steps: Steps, formed: int) -> Way:
     """Return the way through the layers that forms N that often; of -1 not even F."""
-    moves = [(b, a) for (_, b), (a, _) in pairwise(steps)]
+    moves = [(np.array(b), np.array(a)) for (_, b), (a, _) in pairwise(steps)]
     turns: list[_Turns] = [()]
     for b, _ in moves[formed + 1 :]:
         turns.append((*turns[-1], (b, turns[-1])))

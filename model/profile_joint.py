@@ -33,8 +33,8 @@ def answer_together(
     mean, power = matmul(shared.average, x), _dots(labels, labels)  # (B, d), (B, 1)
     near = np.concatenate((mean[:, None], queries), axis=1) - shared.centre  # (B, 1+Q, d)
     fits = _are_ordinary(shared, near, label_mean, power)  # (B,)
-    rows = x - mean[:, None]  # (B, M, d)
-    scatter, products = matmul(rows.mT, rows), _times(labels, rows)  # (B, d, d), (B, d)
+    rows = shared.centred(x, mean[:, None])  # (B, M or M+1, d)
+    scatter, products = matmul(rows.mT, rows), _times(labels, rows[:, : shared.count])
     if shared.is_scaled:
         scale = _own_scales(shared, scatter.diagonal(0, 1, 2))  # (B, d)
         scatter, products = scatter / scale[:, None] / scale[:, :, None], products / scale

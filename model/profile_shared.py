@@ -16,6 +16,10 @@ from model.profile_range import LABEL_SD_FACTOR, RANGE_SD
 Array = NDArray[np.float64]
 
 INSIDE = 0.999  # of a limit: nearer to it, `profile_range` decides
+CLASHING = (256, 512)
+"""Lengths at which rows times themselves take up to two fifths longer than with one row more, where
+a prompt is WIDE: its packed rows fall on each other in the cache (docs/performance.md)."""
+WIDE = 32  # features; with fewer, a row more costs what it saves
 
 
 class Shared:
@@ -29,10 +33,20 @@ class Shared:
         self.is_scaled = bucket.coordinates == SCALED
         self.has_fixed_unit = bucket.coordinates in (INTERCEPT, CENTRED)
         self.average = np.full(count, 1.0 / count)  # (M,)
+        self._is_spaced = count in CLASHING and len(bucket.mean) >= WIDE
         self._limits(bucket)
         self.whitening = bucket.whitening(count)  # (p, p)
         self.layers = Layers(steps, len(self.whitening))
         self._maps(bucket, self.whitening)
+
+    def centred(self, x: Array, mean: Array) -> Array:
+        """Return x (..., M, d) less its mean (..., 1, d); where it helps, a row of zeros beside."""
+        if not self._is_spaced:
+            return x - mean
+        rows = np.empty((*x.shape[:-2], self.count + 1, x.shape[-1]))  # (..., M+1, d)
+        np.subtract(x, mean, out=rows[..., :-1, :])
+        rows[..., -1, :] = 0.0
+        return rows
 
     def _limits(self, bucket: BucketParameters) -> None:
         """Prepare the comparisons that say a prompt is of the profile's kind."""
@@ -66,8 +80,8 @@ class Shared:
         """Prepare what the prompt's mean adds to tokens and to their sums."""
         self.prior_gram[0, 0] = level.total * C[0, 0] ** 2
         self.gap = -level.anchor @ C[1:]  # (p,) of a mean at the history's
-        self.coupling = level.coupling
-        self.off_share = level.corner / level.total / self.sigma
+        self.coupling = np.array(level.coupling)  # ()
+        self.off_share = np.array(level.corner / level.total / self.sigma)  # ()
         self.first = np.append(C[0, 0], np.zeros(len(C) - 1)) / self.sigma  # (p,)
         self.level = units.label_mean + units.label_scale * float(m[0])
         self.level_unit = units.label_scale * self.sigma

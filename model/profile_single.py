@@ -28,8 +28,8 @@ class SinglePrompt(Shared):
         near = np.concatenate((mean[None], queries)) - self.centre  # (1+Q, d)
         if not self._is_ordinary(near, label_mean, power):
             return None
-        rows = x - mean  # (M, d)
-        scatter, products = rows.T.dot(rows), labels.dot(rows)  # (d, d), (d,)
+        rows = self.centred(x, mean)  # (M or M+1, d)
+        scatter, products = rows.T.dot(rows), labels.dot(rows[: self.count])  # (d, d), (d,)
         if self.is_scaled:
             scale = self._own_scale(scatter.diagonal())  # (d,)
             scatter, products = scatter / scale / scale[:, None], products / scale
