@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 INSIDE = 0.999  # of a limit: nearer to it, `profile_range` decides
 CLASHING = (256, 512)
 """Lengths at which rows times themselves take up to two fifths longer than with one row more, where
-a prompt is WIDE: its packed rows fall on each other in the cache (docs/performance.md)."""
+a prompt is WIDE, as if packed rows fell on each other in the cache (docs/performance.md)."""
 WIDE = 32  # features; with fewer, a row more costs what it saves
 
 

@@ -66,7 +66,7 @@ def _row(lab: Lab, service: Service, kind: str, shape: Shape) -> Floor:
             "service": lab.contender(service, message),
             "echo": lab.contender(echo, message),
         }
-        samples = lab.in_turns(contenders)
+        samples = lab.in_turns(contenders, lab.plan.floor_seconds, lab.plan.floor_repetitions)
     ours, theirs = samples["service"], samples["echo"]
     return Floor(
         model=kind,

@@ -22,6 +22,8 @@ class Plan:
 
     repetitions: int = 9
     slice_seconds: float = 0.8
+    floor_repetitions: int = 25  # of shorter slices: what disturbs a machine lasts seconds, so that
+    floor_seconds: float = 0.4  # it meets both of a pair, or few of the pairs
     latency_calls: int = 2000
     memory_calls: int = 100_000
     profile_calls: int = 20_000  # of each profile alone, whose memory is looked at
@@ -44,6 +46,8 @@ class Plan:
 QUICK = Plan(
     repetitions=1,
     slice_seconds=0.05,
+    floor_repetitions=1,
+    floor_seconds=0.05,
     latency_calls=100,
     memory_calls=1500,
     profile_calls=1000,
@@ -134,13 +138,16 @@ class Lab:
             self.lost.append(f"{self.part}: {sent - ok} of {sent} lost by a server of {how}")
 
     def in_turns(
-        self, contenders: Mapping[str, Contender], seconds: float | None = None
+        self,
+        contenders: Mapping[str, Contender],
+        seconds: float | None = None,
+        repetitions: int | None = None,
     ) -> dict[str, list[Sample]]:
         """Return the slices of every contender, interleaved: A B A B in one run."""
         lasting = self.plan.slice_seconds if seconds is None else seconds
         calls = {name: self.calls_of(one, lasting) for name, one in contenders.items()}
         samples: dict[str, list[Sample]] = {name: [] for name in contenders}
-        for _ in range(self.plan.repetitions):
+        for _ in range(repetitions or self.plan.repetitions):
             for name, one in contenders.items():
                 samples[name].append(self.slice(one, calls[name]))
         return samples
