@@ -144,7 +144,7 @@ class Lab:
         repetitions: int | None = None,
     ) -> dict[str, list[Sample]]:
         """Return the slices of every contender, interleaved: A B A B in one run."""
-        lasting = self.plan.slice_seconds if seconds is None else seconds
+        lasting = seconds or self.plan.slice_seconds
         calls = {name: self.calls_of(one, lasting) for name, one in contenders.items()}
         samples: dict[str, list[Sample]] = {name: [] for name in contenders}
         for _ in range(repetitions or self.plan.repetitions):

@@ -14,6 +14,7 @@ FOUNDATION = load(FOUNDATION_FILE).model
 D = 3
 CENTRE, SPREAD = np.array([20.0, -3.0, 500.0]), np.array([5.0, 0.4, 90.0])
 LABEL_SPREAD = 20.0
+EXACT = -1.0  # a bound that no stage meets
 
 
 def rows(rng, count, d=D):
@@ -41,8 +42,8 @@ def moved(by, x, y):
     return x + by * SPREAD, y + by * LABEL_SPREAD
 
 
-def asked(seed, B=1, M=16, Q=3):
-    """Return a block of B prompts, and the queries' labels (B, Q)."""
+def asked(seed, B=1, M=16, Q=3, rows=rows):
+    """Return a block of B prompts of rows' kind, and the queries' labels (B, Q)."""
     rng = np.random.default_rng([seed, 77])
     drawn = [rows(rng, M + Q) for _ in range(B)]
     x, y = np.stack([one[0] for one in drawn]), np.stack([one[1] for one in drawn])
@@ -77,3 +78,11 @@ def working(block, bucket, b=0):
         t = np.sqrt(((z**2).sum(0) + 4.0 * units.feature_variance) / (M + 4.0))
         z, v = z / t, v / t
     return z, (y - y.mean()) / unit, v, y.mean(), unit
+
+
+def posterior(block, bucket, b=0):
+    """Return the exact answers (Q,) to prompt b and its task's covariance (p, p), by the formula."""
+    X, r, queries, origin, unit = working(block, bucket, b)
+    m, noise = bucket.prior_mean, bucket.noise_variance
+    B = np.linalg.inv(X.T @ X / noise + np.linalg.inv(bucket.prior_covariance))
+    return origin + unit * queries @ (m + B @ X.T @ (r - X @ m) / noise), B

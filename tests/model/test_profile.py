@@ -13,9 +13,19 @@ from model.profile import ProfileModel, ProfileParameters
 from model.profile_fit import fit, layer_steps
 from model.prompt import Block, Examples
 from model.tokens import deep_prediction
-from tests.model.profiles import FOUNDATION, asked, history, learnt, moved, summarised, working
+from tests.model.profiles import (
+    EXACT,
+    FOUNDATION,
+    asked,
+    history,
+    learnt,
+    moved,
+    posterior,
+    summarised,
+    working,
+)
 
-EXACT, ONE_PASS = -1.0, np.inf  # bounds that no stage meets, and that every stage meets
+ONE_PASS = np.inf  # a bound that every stage meets
 
 
 def model(kind="intercept", bound=0.05, layer_count=4):
@@ -63,13 +73,11 @@ def test_the_exact_stage_is_the_posterior_mean_and_covariance(kind, M):
 
     answer, smoother = exact.answer(block), exact.smoother(block)
 
-    X, r, v, origin, unit = working(block, bucket)
-    m, noise = bucket.prior_mean, bucket.noise_variance
-    B = np.linalg.inv(X.T @ X / noise + np.linalg.inv(bucket.prior_covariance))
-    expected = origin + unit * v @ (m + B @ X.T @ (r - X @ m) / noise)
+    expected, B = posterior(block, bucket)
     assert set(answer.solvers) == {Solver.EXACT}
     np.testing.assert_allclose(answer.predictions[0], expected, rtol=1e-10)
     np.testing.assert_allclose(exact.exact(block)[0], expected, rtol=1e-10)
+    noise = bucket.noise_variance
     np.testing.assert_allclose(noise * smoother.inverse[0], B, atol=1e-10 * np.abs(B).max())
 
 

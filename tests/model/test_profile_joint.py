@@ -7,9 +7,7 @@ from model.answer import Solver
 from model.coordinates import ALL
 from model.profile import FEW_QUERIES, ProfileModel
 from model.prompt import Block, Examples
-from tests.model.profiles import FOUNDATION, SPREAD, asked, learnt, moved
-
-EXACT = -1.0  # a bound that no stage meets
+from tests.model.profiles import EXACT, FOUNDATION, SPREAD, asked, learnt, moved
 
 
 def model(kind, bound=0.05):

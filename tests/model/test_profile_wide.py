@@ -8,10 +8,7 @@ from model.history import Group, History
 from model.profile import ProfileModel
 from model.profile_fit import fit
 from model.profile_shared import CLASHING, WIDE
-from model.prompt import Block, Examples
-from tests.model.profiles import working
-
-EXACT = -1.0  # a bound that no stage meets
+from tests.model.profiles import EXACT, asked, posterior
 
 
 def rows(rng, count):
@@ -28,26 +25,17 @@ def parameters(request):
     return fit(History(tuple(groups), False), coordinates=request.param)
 
 
-def asked(M, B=3):
-    drawn = [rows(np.random.default_rng([M, b]), M + 2) for b in range(B)]
-    x, y = np.stack([one[0] for one in drawn]), np.stack([one[1] for one in drawn])
-    return Block(Examples(x[:, :M], y[:, :M]), x[:, M:])
-
-
 @pytest.mark.parametrize("M", [*CLASHING, CLASHING[0] - 1])
 def test_one_prompt_alone_is_answered_as_the_formula_and_as_among_others(parameters, M):
-    served, block = ProfileModel(parameters, correction_bound=EXACT), asked(M)
+    served = ProfileModel(parameters, correction_bound=EXACT)
+    block, _ = asked(M, B=3, M=M, Q=2, rows=rows)
     x, y = block.context
 
     found = [served.alone(M, 2)(*prompt) for prompt in zip(x, y, block.queries, strict=True)]
 
-    bucket = parameters.bucket(M)
-    m, noise = bucket.prior_mean, bucket.noise_variance
     for b, one in enumerate(found):
-        X, r, queries, origin, unit = working(block, bucket, b)
-        H = X.T @ X / noise + np.linalg.inv(bucket.prior_covariance)
-        weights = m + np.linalg.solve(H, X.T @ (r - X @ m)) / noise
-        np.testing.assert_allclose(one[0], origin + unit * (queries @ weights), rtol=1e-9)
+        expected, _ = posterior(block, parameters.bucket(M), b)
+        np.testing.assert_allclose(one[0], expected, rtol=1e-9)
     together = served.together(M, 2)(x, y, block.queries)
     assert [one[0].tobytes() for one in together] == [one[0].tobytes() for one in found]
 
@@ -56,7 +44,7 @@ def test_only_lengths_whose_rows_clash_are_given_a_row_more(parameters):
     served, row_counts = ProfileModel(parameters), {}
 
     for M in (16, 255, 256, 257, 512):
-        x = asked(M, 1).context.x
+        x = asked(M, M=M, rows=rows)[0].context.x
         row_counts[M] = served._single(M).centred(x, x.mean(1, keepdims=True)).shape[1]
 
     assert row_counts == {16: 16, 255: 255, 256: 257, 257: 257, 512: 513}
