@@ -81,7 +81,7 @@ def working(block, bucket, b=0):
 
 
 def posterior(block, bucket, b=0):
-    """Return the exact answers (Q,) to prompt b and its task's covariance (p, p), by the formula."""
+    """Return the exact answers (Q,) to prompt b, and B (p, p), by the formula."""
     X, r, queries, origin, unit = working(block, bucket, b)
     m, noise = bucket.prior_mean, bucket.noise_variance
     B = np.linalg.inv(X.T @ X / noise + np.linalg.inv(bucket.prior_covariance))
